@@ -1,0 +1,15 @@
+//! tickloom-core: a broker's binary ticks in, exact candles out.
+//!
+//! The layout is the pipeline; a stage knows the stages above it, never one below it:
+//!
+//! ```text
+//! units -> error -> wire -> tick -> session -> bar -> aggregate -> ring -> engine
+//! ```
+//!
+//! The crate is pure: no clock, no socket, no file, no thread. Time and randomness are arguments, and
+//! the same input gives byte-identical output.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod units;
+pub mod wire;

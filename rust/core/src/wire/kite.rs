@@ -1,0 +1,1 @@
+//! The Kite ticker's binary frames (kite-protocol §4).
