@@ -1,0 +1,37 @@
+"""tickloom: a broker's live ticks in, exact candles out.
+
+The stages, in the order data moves through them:
+
+```
+bytes -> packets -> ticks -> bars -> readers
+         parse      TickBatch  Engine  Candles
+```
+
+Importing this package imports numpy and the compiled core and nothing else: no extra, no thread, no
+event loop, no look at the environment.
+"""
+
+from tickloom.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    DecodeError,
+    FeedStale,
+    MissingExtra,
+    StoreError,
+    TickloomError,
+    UnknownInstrument,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AuthenticationFailed",
+    "ConnectionFailed",
+    "DecodeError",
+    "FeedStale",
+    "MissingExtra",
+    "StoreError",
+    "TickloomError",
+    "UnknownInstrument",
+    "__version__",
+]

@@ -1,0 +1,1 @@
+"""The compiled core. Written by hand, checked against the module by `make types`."""

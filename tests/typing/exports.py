@@ -1,0 +1,12 @@
+"""What a type checker sees of the public names. Checked by mypy, never run."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import tickloom as tl
+
+assert_type(tl.__version__, str)
+assert_type(tl.DecodeError("short_header", 1).kind, str)
+assert_type(tl.DecodeError("short_header", 1).offset, int)
+assert_type(tl.MissingExtra("cli", "rich").extra, str)
