@@ -11,5 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod interval;
+pub mod session;
 pub mod units;
 pub mod wire;

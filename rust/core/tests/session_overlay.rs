@@ -1,0 +1,242 @@
+//! The override text: what it can say, and what each malformed line is told.
+
+use tickloom_core::session::calendar::day_of;
+use tickloom_core::session::{Phase, Schedule, SessionErrorKind, SessionTable};
+use tickloom_core::units::{SECOND, ist_midnight};
+
+fn day(table: &SessionTable, class: &str, date: (i64, i64, i64)) -> Schedule {
+    table.schedule(
+        table.class(class).unwrap(),
+        day_of(date.0, date.1, date.2).unwrap(),
+    )
+}
+
+#[test]
+fn a_later_row_wins() {
+    let mut table = SessionTable::builtin();
+    table
+        .overlay("cash | 2027-01-01 | .. | - | 09:00-16:00 | - | -\n")
+        .unwrap();
+    table
+        .overlay("cash | 2027-01-04 | 2027-01-04 | - | 10:00-11:00 | - | -")
+        .unwrap();
+    let hours = |date| {
+        day(&table, "cash", date)
+            .legs()
+            .iter()
+            .map(|l| (l.end - l.start) / SECOND)
+            .sum::<i64>()
+    };
+    assert_eq!(hours((2_026, 12, 31)), 375 * 60);
+    assert_eq!(hours((2_027, 1, 1)), 420 * 60);
+    assert_eq!(hours((2_027, 1, 4)), 60 * 60);
+    assert_eq!(hours((2_027, 1, 5)), 420 * 60);
+}
+
+#[test]
+fn a_day_without_legs_is_closed() {
+    let mut table = SessionTable::builtin();
+    table
+        .overlay("cash cash_cas | 2027-01-26 | 2027-01-26 | - | - | - | - # Republic Day")
+        .unwrap();
+    for class in ["cash", "cash_cas"] {
+        let closed = day(&table, class, (2_027, 1, 26));
+        assert_eq!(
+            (closed.open(), closed.close(), closed.legs().len()),
+            (None, None, 0)
+        );
+        assert_eq!(
+            closed.phase(ist_midnight(closed.day) + 36_000 * SECOND),
+            Phase::After
+        );
+    }
+    assert!(day(&table, "index", (2_027, 1, 26)).open().is_some());
+}
+
+#[test]
+fn comments_blank_lines_a_byte_order_mark_and_windows_line_ends_are_read_over() {
+    let mut table = SessionTable::builtin();
+    let text = "\u{feff}# title\r\n\r\n  \r\ncash|2027-01-04|2027-01-04|-|10:00-11:00|-|-\r\n";
+    table.overlay(text).unwrap();
+    assert_eq!(
+        day(&table, "cash", (2_027, 1, 4)).close(),
+        Some(ist_midnight(20_822) + 39_600 * SECOND)
+    );
+    table.overlay("").unwrap();
+}
+
+#[test]
+fn seconds_the_end_of_the_day_and_a_season_can_be_written() {
+    let mut table = SessionTable::builtin();
+    table
+        .overlay("index | .. | .. | 00:00:00-00:00:01 | 00:00:01-23:00/24:00 | - | -")
+        .unwrap();
+    let winter = day(&table, "index", (2_027, 1, 4));
+    assert_eq!(winter.close(), Some(ist_midnight(winter.day + 1)));
+    assert_eq!(winter.open(), Some(ist_midnight(winter.day) + SECOND));
+    let summer = day(&table, "index", (2_027, 7, 5));
+    assert_eq!(
+        summer.close(),
+        Some(ist_midnight(summer.day) + 82_800 * SECOND)
+    );
+}
+
+#[test]
+fn every_malformed_line_says_where_and_what() {
+    use SessionErrorKind as K;
+    for (row, kind, text) in [
+        (
+            "cash | .. | .. | - | 09:15-15:30 | -",
+            K::Cells,
+            "cash | .. | .. | - | 09:15-15:30 | -",
+        ),
+        ("x|x|x|x|x|x|x|x", K::Cells, "x|x|x|x|x|x|x|x"),
+        (
+            "cash | .. | .. |  | 09:15-15:30 | - | -",
+            K::Cells,
+            "cash | .. | .. |  | 09:15-15:30 | - | -",
+        ),
+        (
+            "cash, index | .. | .. | - | - | - | -",
+            K::UnknownClass,
+            "cash,",
+        ),
+        (
+            "equity | .. | .. | - | - | - | -",
+            K::UnknownClass,
+            "equity",
+        ),
+        (
+            "cash | 2025-02-29 | .. | - | - | - | -",
+            K::Date,
+            "2025-02-29",
+        ),
+        ("cash | 25-02-01 | .. | - | - | - | -", K::Date, "25-02-01"),
+        (
+            "cash | 2025-02-01-1 | .. | - | - | - | -",
+            K::Date,
+            "2025-02-01-1",
+        ),
+        (
+            "cash | .. | +025-02-01 | - | - | - | -",
+            K::Date,
+            "+025-02-01",
+        ),
+        ("cash | .. | - | - | - | - | -", K::Date, "-"),
+        (
+            "cash | 2025-02-02 | 2025-02-01 | - | - | - | -",
+            K::DatesReversed,
+            "2025-02-01",
+        ),
+        (
+            "cash | .. | .. | - | 9:15-15:30 | - | -",
+            K::Span,
+            "9:15-15:30",
+        ),
+        ("cash | .. | .. | - | 09:15 | - | -", K::Span, "09:15"),
+        (
+            "cash | .. | .. | - | 09:60-15:30 | - | -",
+            K::Span,
+            "09:60-15:30",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-24:01 | - | -",
+            K::Span,
+            "09:15-24:01",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-15:30:00:00 | - | -",
+            K::Span,
+            "09:15-15:30:00:00",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-15:30/x | - | -",
+            K::Span,
+            "09:15-15:30/x",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-15:30, | - | -",
+            K::Span,
+            "09:15-15:30,",
+        ),
+        (
+            "cash | .. | .. | - | 15:30-09:15 | - | -",
+            K::SpanReversed,
+            "15:30-09:15",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-09:15 | - | -",
+            K::SpanReversed,
+            "09:15-09:15",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-15:30/09:00 | - | -",
+            K::SpanReversed,
+            "09:15-15:30/09:00",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-12:00 11:00-13:00 | - | -",
+            K::Overlap,
+            "11:00-13:00",
+        ),
+        (
+            "cash | .. | .. | - | 12:00-13:00 09:00-10:00 | - | -",
+            K::Overlap,
+            "09:00-10:00",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-12:00/14:00 13:00-15:00 | - | -",
+            K::Overlap,
+            "13:00-15:00",
+        ),
+        (
+            "cash | .. | .. | 09:00-09:20 | 09:15-15:30 | - | -",
+            K::Overlap,
+            "09:15-15:30",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-15:30 | 15:20-15:40 | -",
+            K::Overlap,
+            "15:20-15:40",
+        ),
+        (
+            "cash | .. | .. | - | 09:15-15:30 | 15:30-15:40 | 15:35-16:00",
+            K::Overlap,
+            "15:35-16:00",
+        ),
+        (
+            "cash | .. | .. | - | 01:00-02:00 03:00-04:00 05:00-06:00 07:00-08:00 09:00-10:00 | - | -",
+            K::TooManyLegs,
+            "01:00-02:00 03:00-04:00 05:00-06:00 07:00-08:00 09:00-10:00",
+        ),
+        (
+            "cash | .. | .. | 09:00-09:08 | - | - | -",
+            K::ClosedDay,
+            "-",
+        ),
+        (
+            "cash | .. | .. | - | - | - | 15:40-16:00",
+            K::ClosedDay,
+            "-",
+        ),
+    ] {
+        let mut table = SessionTable::builtin();
+        let before = day(&table, "cash", (2_025, 7, 1));
+        let text_with_row = format!(
+            "# a comment\ncash | .. | .. | - | 10:00-11:00 | - | -\n{row}\nindex | nonsense"
+        );
+        let error = table.overlay(&text_with_row).unwrap_err();
+        assert_eq!(
+            (error.line, error.kind, error.text.as_str()),
+            (3, kind, text),
+            "{row}"
+        );
+        let shown = error.to_string();
+        assert!(
+            shown.starts_with("line 3: ") && shown.ends_with(&format!("{text:?}")),
+            "{shown}"
+        );
+        // Nothing of a text with a fault is taken.
+        assert_eq!(day(&table, "cash", (2_025, 7, 1)), before);
+    }
+}
