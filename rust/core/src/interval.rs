@@ -196,10 +196,7 @@ mod tests {
         ] {
             let error = Interval::parse(given).unwrap_err();
             assert_eq!(error.kind, kind, "{given}");
-            assert!(
-                error.to_string().ends_with(&format!("{given:?}")),
-                "{error}"
-            );
+            assert!(error.to_string().ends_with(&format!("{given:?}")), "{error}");
         }
     }
 
@@ -207,10 +204,7 @@ mod tests {
     fn lengths_are_in_seconds_and_nanoseconds_and_calendar_intervals_have_none() {
         assert_eq!(Interval::Seconds(60).seconds(), Some(60));
         assert_eq!(Interval::Seconds(60).ns(), Some(60_000_000_000));
-        assert_eq!(
-            Interval::Seconds(u32::MAX).ns(),
-            Some(4_294_967_295_000_000_000)
-        );
+        assert_eq!(Interval::Seconds(u32::MAX).ns(), Some(4_294_967_295_000_000_000));
         for calendar in [Interval::Day, Interval::Week, Interval::Month] {
             assert_eq!((calendar.seconds(), calendar.ns()), (None, None));
             assert!(calendar > Interval::Seconds(86_399));

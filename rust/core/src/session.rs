@@ -144,10 +144,7 @@ impl SessionTable {
     /// The name of a class; `"unknown"` for an id that no table gave out.
     #[must_use]
     pub fn class_name(class: ClassId) -> &'static str {
-        CLASSES
-            .get(usize::from(class.0))
-            .copied()
-            .unwrap_or("unknown")
+        CLASSES.get(usize::from(class.0)).copied().unwrap_or("unknown")
     }
 
     /// The class that a segment's instruments have unless told otherwise (kite-protocol §5).
@@ -280,12 +277,7 @@ impl Schedule {
     }
 
     /// Every bar that the day can have, in order; together they are the legs, each instant once.
-    pub fn bars(
-        &self,
-        interval_ns: Ns,
-        anchor: Anchor,
-        tail: Tail,
-    ) -> impl Iterator<Item = Span> + use<> {
+    pub fn bars(&self, interval_ns: Ns, anchor: Anchor, tail: Tail) -> impl Iterator<Item = Span> + use<> {
         let day = *self;
         (0..usize::from(day.leg_count)).flat_map(move |index| {
             let leg = day.legs[index];

@@ -75,10 +75,7 @@ fn seconds_the_end_of_the_day_and_a_season_can_be_written() {
     assert_eq!(winter.close(), Some(ist_midnight(winter.day + 1)));
     assert_eq!(winter.open(), Some(ist_midnight(winter.day) + SECOND));
     let summer = day(&table, "index", (2_027, 7, 5));
-    assert_eq!(
-        summer.close(),
-        Some(ist_midnight(summer.day) + 82_800 * SECOND)
-    );
+    assert_eq!(summer.close(), Some(ist_midnight(summer.day) + 82_800 * SECOND));
 }
 
 #[test]
@@ -96,54 +93,26 @@ fn every_malformed_line_says_where_and_what() {
             K::Cells,
             "cash | .. | .. |  | 09:15-15:30 | - | -",
         ),
-        (
-            "cash, index | .. | .. | - | - | - | -",
-            K::UnknownClass,
-            "cash,",
-        ),
-        (
-            "equity | .. | .. | - | - | - | -",
-            K::UnknownClass,
-            "equity",
-        ),
-        (
-            "cash | 2025-02-29 | .. | - | - | - | -",
-            K::Date,
-            "2025-02-29",
-        ),
+        ("cash, index | .. | .. | - | - | - | -", K::UnknownClass, "cash,"),
+        ("equity | .. | .. | - | - | - | -", K::UnknownClass, "equity"),
+        ("cash | 2025-02-29 | .. | - | - | - | -", K::Date, "2025-02-29"),
         ("cash | 25-02-01 | .. | - | - | - | -", K::Date, "25-02-01"),
         (
             "cash | 2025-02-01-1 | .. | - | - | - | -",
             K::Date,
             "2025-02-01-1",
         ),
-        (
-            "cash | .. | +025-02-01 | - | - | - | -",
-            K::Date,
-            "+025-02-01",
-        ),
+        ("cash | .. | +025-02-01 | - | - | - | -", K::Date, "+025-02-01"),
         ("cash | .. | - | - | - | - | -", K::Date, "-"),
         (
             "cash | 2025-02-02 | 2025-02-01 | - | - | - | -",
             K::DatesReversed,
             "2025-02-01",
         ),
-        (
-            "cash | .. | .. | - | 9:15-15:30 | - | -",
-            K::Span,
-            "9:15-15:30",
-        ),
+        ("cash | .. | .. | - | 9:15-15:30 | - | -", K::Span, "9:15-15:30"),
         ("cash | .. | .. | - | 09:15 | - | -", K::Span, "09:15"),
-        (
-            "cash | .. | .. | - | 09:60-15:30 | - | -",
-            K::Span,
-            "09:60-15:30",
-        ),
-        (
-            "cash | .. | .. | - | 09:15-24:01 | - | -",
-            K::Span,
-            "09:15-24:01",
-        ),
+        ("cash | .. | .. | - | 09:60-15:30 | - | -", K::Span, "09:60-15:30"),
+        ("cash | .. | .. | - | 09:15-24:01 | - | -", K::Span, "09:15-24:01"),
         (
             "cash | .. | .. | - | 09:15-15:30:00:00 | - | -",
             K::Span,
@@ -209,22 +178,13 @@ fn every_malformed_line_says_where_and_what() {
             K::TooManyLegs,
             "01:00-02:00 03:00-04:00 05:00-06:00 07:00-08:00 09:00-10:00",
         ),
-        (
-            "cash | .. | .. | 09:00-09:08 | - | - | -",
-            K::ClosedDay,
-            "-",
-        ),
-        (
-            "cash | .. | .. | - | - | - | 15:40-16:00",
-            K::ClosedDay,
-            "-",
-        ),
+        ("cash | .. | .. | 09:00-09:08 | - | - | -", K::ClosedDay, "-"),
+        ("cash | .. | .. | - | - | - | 15:40-16:00", K::ClosedDay, "-"),
     ] {
         let mut table = SessionTable::builtin();
         let before = day(&table, "cash", (2_025, 7, 1));
-        let text_with_row = format!(
-            "# a comment\ncash | .. | .. | - | 10:00-11:00 | - | -\n{row}\nindex | nonsense"
-        );
+        let text_with_row =
+            format!("# a comment\ncash | .. | .. | - | 10:00-11:00 | - | -\n{row}\nindex | nonsense");
         let error = table.overlay(&text_with_row).unwrap_err();
         assert_eq!(
             (error.line, error.kind, error.text.as_str()),

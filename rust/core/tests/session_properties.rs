@@ -145,10 +145,7 @@ fn check_extreme(day: &Schedule, t: Ns, interval: Ns) {
                 assert!(bar.start <= t && t <= bar.end);
             }
             let expected = day.expected(interval, anchor, tail);
-            assert_eq!(
-                day.bars(interval, anchor, tail).take(3).count(),
-                expected.min(3)
-            );
+            assert_eq!(day.bars(interval, anchor, tail).take(3).count(), expected.min(3));
         }
     }
 }

@@ -40,8 +40,7 @@ fn legs(day: &Schedule) -> Vec<String> {
 }
 
 fn bucket(day: &Schedule, t: Ns, minutes: i64) -> Option<String> {
-    day.bucket(t, minutes * MINUTE, Anchor::Leg, Tail::Stub)
-        .map(show)
+    day.bucket(t, minutes * MINUTE, Anchor::Leg, Tail::Stub).map(show)
 }
 
 /// A day of the old hours, one after the new ones began, both ordinary.
@@ -53,31 +52,16 @@ fn r1_indian_time_is_a_constant_offset() {
     let t = 1_625_461_887 * SECOND;
     assert_eq!(civil(ist_day(t)), (2_021, 7, 5));
     assert_eq!(t, ist((2_021, 7, 5), (10, 41, 27)));
-    assert_eq!(
-        ist_day(ist(OLD, (0, 0, 0))),
-        ist_day(ist(OLD, (23, 59, 59)))
-    );
-    assert_eq!(
-        ist_day(ist(OLD, (0, 0, 0)) - 1),
-        ist_day(ist(OLD, (0, 0, 0))) - 1
-    );
+    assert_eq!(ist_day(ist(OLD, (0, 0, 0))), ist_day(ist(OLD, (23, 59, 59))));
+    assert_eq!(ist_day(ist(OLD, (0, 0, 0)) - 1), ist_day(ist(OLD, (0, 0, 0))) - 1);
 }
 
 #[test]
 fn r3_a_bar_holds_its_start_and_not_its_end() {
     let day = schedule("cash", OLD);
-    assert_eq!(
-        bucket(&day, ist(OLD, (9, 20, 0)), 1).unwrap(),
-        "09:20-09:21"
-    );
-    assert_eq!(
-        bucket(&day, ist(OLD, (9, 20, 0)) - 1, 1).unwrap(),
-        "09:19-09:20"
-    );
-    assert_eq!(
-        bucket(&day, ist(OLD, (9, 20, 0)), 5).unwrap(),
-        "09:20-09:25"
-    );
+    assert_eq!(bucket(&day, ist(OLD, (9, 20, 0)), 1).unwrap(), "09:20-09:21");
+    assert_eq!(bucket(&day, ist(OLD, (9, 20, 0)) - 1, 1).unwrap(), "09:19-09:20");
+    assert_eq!(bucket(&day, ist(OLD, (9, 20, 0)), 5).unwrap(), "09:20-09:25");
 }
 
 #[test]
@@ -100,10 +84,7 @@ fn r3_a_stamp_at_the_segment_end_belongs_to_the_last_bar() {
         .unwrap();
     let two = table.schedule(table.class("cash").unwrap(), day_of(2_025, 7, 1).unwrap());
     assert_eq!(two.phase(ist(OLD, (12, 0, 0))), Phase::Continuous(1));
-    assert_eq!(
-        bucket(&two, ist(OLD, (12, 0, 0)), 60).unwrap(),
-        "12:00-13:00"
-    );
+    assert_eq!(bucket(&two, ist(OLD, (12, 0, 0)), 60).unwrap(), "12:00-13:00");
 }
 
 #[test]
@@ -175,10 +156,7 @@ fn r5_metals_and_energy_close_with_new_york() {
 #[test]
 fn r5_special_days_have_hours_of_their_own() {
     assert_eq!(legs(&schedule("cash", (2_024, 11, 1))), ["18:00-19:00"]);
-    assert_eq!(
-        legs(&schedule("derivatives", (2_024, 11, 1))),
-        ["18:00-19:00"]
-    );
+    assert_eq!(legs(&schedule("derivatives", (2_024, 11, 1))), ["18:00-19:00"]);
     assert_eq!(
         legs(&schedule("cash", (2_024, 3, 2))),
         ["09:15-10:00", "11:30-12:30"]
@@ -285,10 +263,7 @@ fn r6_other_anchors_cut_their_first_bar_at_the_open() {
 
 #[test]
 fn r7_the_last_bar_is_a_stub_that_ends_with_the_leg() {
-    assert_eq!(
-        bars(&schedule("cash", OLD), 60).last().unwrap(),
-        "15:15-15:30"
-    );
+    assert_eq!(bars(&schedule("cash", OLD), 60).last().unwrap(), "15:15-15:30");
     assert_eq!(
         bars(&schedule("derivatives", NEW), 60).last().unwrap(),
         "15:15-15:40"
@@ -316,10 +291,7 @@ fn r7_a_merged_tail_makes_the_last_bar_longer() {
     assert_eq!(day.expected(60 * MINUTE, Anchor::Leg, Tail::Merge), 6);
     let t = ist(NEW, (15, 39, 0));
     assert_eq!(
-        show(
-            day.bucket(t, 60 * MINUTE, Anchor::Leg, Tail::Merge)
-                .unwrap()
-        ),
+        show(day.bucket(t, 60 * MINUTE, Anchor::Leg, Tail::Merge).unwrap()),
         "14:15-15:40"
     );
     // An exact last bar is no stub, and a leg's only bar has nothing to join.
@@ -336,11 +308,7 @@ fn r7_a_day_has_375_or_360_or_385_minutes() {
     ] {
         let day = schedule(class, date);
         assert_eq!(bars(&day, 1).len(), minutes, "{class}");
-        assert_eq!(
-            day.expected(MINUTE, Anchor::Leg, Tail::Stub),
-            minutes,
-            "{class}"
-        );
+        assert_eq!(day.expected(MINUTE, Anchor::Leg, Tail::Stub), minutes, "{class}");
     }
 }
 
@@ -369,10 +337,7 @@ fn r8_the_pre_open_lasts_until_the_first_leg_opens_and_has_no_bars() {
         schedule("derivatives", OLD).phase(ist(OLD, (9, 7, 58))),
         Phase::Before
     );
-    assert_eq!(
-        schedule("index", OLD).phase(ist(OLD, (9, 7, 58))),
-        Phase::Before
-    );
+    assert_eq!(schedule("index", OLD).phase(ist(OLD, (9, 7, 58))), Phase::Before);
 }
 
 #[test]

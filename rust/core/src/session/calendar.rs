@@ -8,13 +8,7 @@ pub const MAX_DAY: i64 = 100_000;
 /// The day number of a date, or None where there is no such date.
 #[must_use]
 pub const fn day_of(year: i64, month: i64, day: i64) -> Option<i64> {
-    if year < 1
-        || year > 9_999
-        || month < 1
-        || month > 12
-        || day < 1
-        || day > month_length(year, month)
-    {
+    if year < 1 || year > 9_999 || month < 1 || month > 12 || day < 1 || day > month_length(year, month) {
         return None;
     }
     Some(day_number(year, month, day))

@@ -43,9 +43,7 @@ impl Grid {
     pub(super) fn bar_at(&self, t: Ns) -> Span {
         let (first, last) = (self.cell(self.leg.start), self.last_cell());
         // A merged stub has a cell of its own past the last one.
-        let cell = self
-            .cell(t.clamp(self.leg.start, self.leg.end - 1))
-            .min(last);
+        let cell = self.cell(t.clamp(self.leg.start, self.leg.end - 1)).min(last);
         let start = if cell == first {
             self.leg.start
         } else {

@@ -88,8 +88,7 @@ fn parse_line<'a>(line: &'a str, rows: &mut Vec<Row>) -> Result<(), Fault<'a>> {
         return Err((SessionErrorKind::DatesReversed, to));
     }
     // The two seasons are checked apart, so that neither can hold an overlap the other hides.
-    let hours =
-        [Season::Summer, Season::Winter].map(|season| hours(season, preopen, legs, auction, post));
+    let hours = [Season::Summer, Season::Winter].map(|season| hours(season, preopen, legs, auction, post));
     let [summer, winter] = hours;
     let (summer, winter) = (summer?, winter?);
     for name in classes.split_whitespace() {
@@ -139,11 +138,7 @@ fn hours<'a>(
     Ok(hours)
 }
 
-fn optional<'a>(
-    season: Season,
-    cell: &'a str,
-    end: &mut u32,
-) -> Result<Option<Seconds>, Fault<'a>> {
+fn optional<'a>(season: Season, cell: &'a str, end: &mut u32) -> Result<Option<Seconds>, Fault<'a>> {
     if cell == "-" {
         Ok(None)
     } else {
@@ -176,11 +171,7 @@ fn seasonal(season: Season, text: &str) -> Option<u32> {
         // Both halves must be times whichever is asked for.
         Some((summer, winter)) => {
             let (summer, winter) = (time(summer)?, time(winter)?);
-            Some(if season == Season::Summer {
-                summer
-            } else {
-                winter
-            })
+            Some(if season == Season::Summer { summer } else { winter })
         }
     }
 }
