@@ -12,6 +12,8 @@
 
 pub mod error;
 pub mod interval;
+#[cfg(feature = "emit")]
+pub mod market;
 pub mod session;
 pub mod units;
 pub mod wire;
