@@ -67,7 +67,7 @@ fuzz: ## Fuzz one target for longer (TARGET=frame FUZZ_SECONDS=60).
 
 .PHONY: bench
 bench: wheel ## Measure against the vendor's parser, numpy and a plain Python builder; print one table, write JSON.
-	$(BIN)/python benches/run.py $(ARGS)
+	$(BIN)/python -m benches.run $(ARGS)
 
 .PHONY: format
 format: $(STAMPS)/dev ## Rewrite the sources in the house format.

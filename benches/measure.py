@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-# Contenders of a row are measured in turn, so that a slow moment of the machine strikes all of them.
-TURNS = int(os.environ.get("TICKLOOM_BENCH_TURNS", "3"))
-ROUNDS = 15
+ROUNDS = 5
 ROUND_SECONDS = 0.004
 
 Batch = tuple[int, list[bytes]]

@@ -14,9 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tickloom import _core
-
 from benches import table
+from tickloom import _core
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benches" / "results" / "latest.json"
@@ -28,7 +27,11 @@ BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 def machine() -> dict[str, Any]:
     """What a reader needs to judge the figures."""
     cpu = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
     build = platform.python_implementation(), platform.python_version()
@@ -42,7 +45,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def python_turns(selection: list[str]) -> table.Turns:
+def python_figures(selection: list[str]) -> table.Figures:
     """Runs the Python benchmarks in a process of their own."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
@@ -52,11 +55,11 @@ def python_turns(selection: list[str]) -> table.Turns:
             "--no-header", "-p", "no:cacheprovider", *selection,
         ]  # fmt: skip
         subprocess.run(command, cwd=REPOSITORY, check=True)
-        return table.turns_of(json.loads(report.read_text()))
+        return table.figures_of(json.loads(report.read_text()))
 
 
 def rust_medians() -> dict[str, float]:
-    """Nanoseconds a packet from divan's tree: a leaf's name ends in the number of packets that one iteration handles."""
+    """Nanoseconds a packet from divan's tree: a leaf is named after its packets an iteration."""
     command = ["cargo", "bench", "--locked", "--quiet", "--package", "tickloom-core", "--bench", "core"]
     shown = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
     medians: dict[str, float] = {}
@@ -95,7 +98,9 @@ def write_document(results: dict[str, Any]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", metavar="EXPRESSION", help="run the Python benchmarks whose names match, write nothing")
+    parser.add_argument(
+        "--only", metavar="EXPRESSION", help="run the Python benchmarks whose names match, write nothing"
+    )
     parser.add_argument("--no-rust", action="store_true", help="leave the Rust benchmarks out")
     options = parser.parse_args()
     if _core.DEBUG_BUILD:
@@ -106,13 +111,17 @@ def main() -> int:
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "machine": machine(),
     }
-    turns = python_turns(["-k", options.only] if options.only else [])
-    results["lines"] = table.lines_of(turns)
-    results["turns"] = turns
+    figures = python_figures(["-k", options.only] if options.only else [])
+    results["lines"] = table.lines_of(figures)
+    results["figures"] = figures
     if not options.only:
         results["memory"] = full_day()
         if not options.no_rust:
             results["rust"] = rust_medians()
+    else:
+        for row, contenders in figures.items():
+            for name, own in contenders.items():
+                print(f"{row}: {name}, best {table.number(own['best'])} ns, median {table.number(own['median'])} ns")
     print(f"\n{table.provenance(results)}\n\n{table.markdown(results)}")
     if not options.only and not options.no_rust:
         RESULTS.parent.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ from benches.frames import SESSION_OPEN, Frames
 from benches.measure import Batch, streamed
 from benches.python.bench_engine import INTERVALS, into
 
+TURNS = 3
 INSTRUMENTS = 9_000
 HOUR = SESSION_OPEN + 3_600
 # Bars seal two seconds after their end (rule R25): the seconds from the edge to just behind that.
@@ -18,7 +19,10 @@ AFTER = 4
 
 @cache
 def hour(packets_per_frame: int) -> tuple[list[Batch], list[Batch]]:
-    """An hour in steps of ten seconds (longer would be a gap, rule R13) up to its end, in which every instrument trades, then the seconds around the seal."""
+    """An hour up to its last second, in which every instrument trades, then the seconds around the seal.
+
+    In steps of ten seconds: longer ones would be gaps (rule R13).
+    """
     frames = Frames(INSTRUMENTS, packets_per_frame, step=10)
     before = list(frames.seconds(3_500 // 10))
     frames.traded_share = 1.0

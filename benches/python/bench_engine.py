@@ -13,6 +13,7 @@ from benches.contenders import PlainCandles
 from benches.frames import Frames
 from benches.measure import Batch, repeated, streamed
 
+TURNS = 3
 INTERVALS = ["1m", "3m", "5m", "10m", "15m", "30m", "60m"]
 WARM_SECONDS = 50
 SECONDS = 60
@@ -61,9 +62,7 @@ def test_apply_by_vendor_and_plain_builder(benchmark: Any, vendor: Any, instrume
     # Three seconds make every token known; more would only cost time.
     for batch in warm[:3]:
         apply(batch)
-    streamed(
-        benchmark, f"apply, {instruments:,} instruments", "vendor and plain builder", instruments, apply, batches
-    )
+    streamed(benchmark, f"apply, {instruments:,} instruments", "vendor and plain builder", instruments, apply, batches)
 
 
 def test_apply_of_single_packets(benchmark: Any, turn: int) -> None:

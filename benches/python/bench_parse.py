@@ -13,6 +13,7 @@ from benches.contenders import NUMPY_DECODERS
 from benches.frames import Frames
 from benches.measure import repeated
 
+TURNS = 11
 SIZES = (1, 50, 200)
 
 

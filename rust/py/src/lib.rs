@@ -3,4 +3,8 @@
 use pyo3::prelude::*;
 
 #[pymodule]
-mod _core {}
+mod _core {
+    /// Whether debug assertions are compiled in: such a build is slow and no benchmark may use it.
+    #[pymodule_export]
+    const DEBUG_BUILD: bool = cfg!(debug_assertions);
+}
