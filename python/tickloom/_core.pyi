@@ -2,5 +2,7 @@
 
 from typing import Final
 
+__all__ = ["DEBUG_BUILD"]
+
 DEBUG_BUILD: Final[bool]
 """Whether debug assertions are compiled in: such a build is slow and no benchmark may use it."""
