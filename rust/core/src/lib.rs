@@ -10,10 +10,15 @@
 //! the same input gives byte-identical output.
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
+pub mod bar;
+pub mod engine;
 pub mod error;
 pub mod interval;
+pub mod lookup;
 #[cfg(feature = "emit")]
 pub mod market;
+pub mod ring;
 pub mod session;
 pub mod units;
 pub mod wire;

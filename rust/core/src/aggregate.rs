@@ -1,0 +1,218 @@
+//! Stage 5, aggregate: one snapshot at a time into the bars of its instrument (docs/bars.md §3-§9).
+//!
+//! [`Book`] holds every instrument's state, slot by slot. The common ticks, an in-order trade inside the
+//! newest bar and a repeat without a trade, are done in `fast`; every other case goes the long way
+//! through `tick`, which calls the files beside this one: `contact` (dates, first contact, gaps),
+//! `trade`, `late`, `price` (instruments without volume) and `close` (sealing, folds, final bars).
+
+mod close;
+mod contact;
+mod fast;
+mod fold;
+mod late;
+mod options;
+mod price;
+mod state;
+mod tick;
+mod trade;
+
+pub use fold::FoldPlan;
+pub use options::{
+    BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
+};
+pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tally};
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::bar::{Bar, Row, Said};
+use crate::interval::Interval;
+use crate::ring::{Page, Ring};
+use crate::session::{ClassId, Schedule, SessionTable};
+use crate::units::Ns;
+
+use fold::Fold;
+use state::{Cold, Hot};
+
+/// One chain of bars that ticks touch directly: a minute, or an interval that is no fold of minutes.
+#[derive(Clone, Copy, Debug)]
+pub struct Base {
+    pub ns: Ns,
+    /// Index of the interval whose rows this base's bars are; `None` if only its folds were asked for.
+    pub interval: Option<usize>,
+}
+
+/// Every instrument's bars.
+#[derive(Debug)]
+pub struct Book {
+    pub(crate) options: Options,
+    pub(crate) sessions: SessionTable,
+    pub(crate) intervals: Vec<Interval>,
+    pub(crate) capacity: usize,
+    bases: Vec<Base>,
+    plans: Vec<FoldPlan>,
+    hot: Vec<Hot>,
+    cold: Vec<Cold>,
+    /// By slot, then base.
+    newest: Vec<Bar>,
+    older: Vec<Vec<Bar>>,
+    /// By slot, then plan.
+    folds: Vec<Fold>,
+    /// By slot, then interval.
+    rings: Vec<Ring>,
+    /// By slot: when something of it is due to be sealed.
+    due: Vec<Ns>,
+    next_due: Ns,
+    pub(crate) events: VecDeque<Event>,
+    max_events: usize,
+    pub(crate) tally: Tally,
+    empty: Arc<Page>,
+    said: Vec<Said>,
+    /// A sealed bar may say something else since the packet began.
+    dirty: bool,
+    /// The packet opened a bar.
+    opened: bool,
+    arrivals: i64,
+}
+
+/// Nothing is due.
+pub(crate) const NEVER: Ns = Ns::MAX;
+
+impl Book {
+    /// A book without instruments. `intervals` are distinct.
+    #[must_use]
+    pub fn new(
+        intervals: Vec<Interval>,
+        capacity: usize,
+        options: Options,
+        sessions: SessionTable,
+        max_events: usize,
+    ) -> Self {
+        let (bases, plans) = fold::plan(&intervals);
+        Self {
+            options,
+            sessions,
+            intervals,
+            capacity,
+            bases,
+            plans,
+            hot: Vec::new(),
+            cold: Vec::new(),
+            newest: Vec::new(),
+            older: Vec::new(),
+            folds: Vec::new(),
+            rings: Vec::new(),
+            due: Vec::new(),
+            next_due: NEVER,
+            events: VecDeque::new(),
+            max_events: max_events.max(1),
+            tally: Tally::default(),
+            empty: Arc::new(Page::new(0)),
+            said: Vec::new(),
+            dirty: false,
+            opened: false,
+            arrivals: 0,
+        }
+    }
+
+    /// Adds an instrument and gives its slot. `divisor` turns its units into money, `tick` is its tick size in units.
+    pub fn add(&mut self, class: ClassId, divisor: i64, tick: i64, baseline: Option<i64>) -> usize {
+        let slot = self.hot.len();
+        self.hot.push(Hot::new(tick));
+        let closed = self.sessions.schedule(class, state::NO_DAY);
+        self.cold.push(Cold::new(class, closed, divisor, baseline));
+        self.newest
+            .extend(std::iter::repeat_n(Bar::NONE, self.bases.len()));
+        self.older
+            .extend(std::iter::repeat_with(Vec::new).take(self.bases.len()));
+        self.folds
+            .extend(std::iter::repeat_n(Fold::NEW, self.plans.len()));
+        let (capacity, empty) = (self.capacity, Arc::clone(&self.empty));
+        self.rings
+            .extend(std::iter::repeat_with(|| Ring::new(capacity, &empty)).take(self.intervals.len()));
+        self.due.push(NEVER);
+        slot
+    }
+
+    /// Makes room for one day's bars of an instrument now, so that no tick pays for it later.
+    pub fn reserve(&mut self, slot: usize, day: i64) {
+        let schedule = self.sessions.schedule(self.cold[slot].class, day);
+        self.cold[slot].reserved = true;
+        for older in &mut self.older[slot * self.bases.len()..(slot + 1) * self.bases.len()] {
+            older.reserve(4);
+        }
+        for (index, interval) in self.intervals.iter().enumerate() {
+            let rows = interval.ns().map_or(8, |ns| self.bars_a_day(&schedule, ns));
+            self.rings[slot * self.intervals.len() + index].reserve(rows);
+        }
+    }
+
+    fn bars_a_day(&self, schedule: &Schedule, ns: Ns) -> usize {
+        schedule.expected(ns, self.options.anchor, self.options.tail)
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.hot.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.hot.is_empty()
+    }
+
+    /// When the next sweep has something to do.
+    #[must_use]
+    #[inline]
+    pub const fn next_due(&self) -> Ns {
+        self.next_due
+    }
+
+    /// The ring of one instrument and interval.
+    pub fn ring(&mut self, slot: usize, interval: usize) -> &mut Ring {
+        &mut self.rings[slot * self.intervals.len() + interval]
+    }
+
+    #[must_use]
+    pub fn auctions(&self, slot: usize) -> [Option<Auction>; 2] {
+        [self.cold[slot].auction_open, self.cold[slot].auction_close]
+    }
+
+    #[must_use]
+    pub fn gaps(&self, slot: usize) -> &[Gap] {
+        &self.cold[slot].gaps
+    }
+
+    #[must_use]
+    pub fn divisor(&self, slot: usize) -> i64 {
+        self.cold[slot].divisor
+    }
+
+    #[must_use]
+    pub fn class(&self, slot: usize) -> ClassId {
+        self.cold[slot].class
+    }
+
+    /// The instrument's trading date, if it has one yet.
+    #[must_use]
+    pub fn day(&self, slot: usize) -> Option<i64> {
+        (self.cold[slot].day != state::NO_DAY).then_some(self.cold[slot].day)
+    }
+
+    pub(crate) fn schedule_of(&self, slot: usize, day: i64) -> Schedule {
+        self.sessions.schedule(self.cold[slot].class, day)
+    }
+
+    fn emit(&mut self, slot: usize, interval: usize, kind: EventKind, row: Row) {
+        if self.events.len() == self.max_events {
+            self.events.pop_front();
+            self.tally.events_dropped += 1;
+        }
+        self.events.push_back(Event {
+            slot,
+            interval,
+            kind,
+            row,
+        });
+    }
+}

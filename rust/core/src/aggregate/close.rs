@@ -1,0 +1,375 @@
+//! Sealing by the clock, folds, revisions, and bars that become final (docs/bars.md §8; R25, R27).
+
+use crate::bar::{Level, Said, flags};
+use crate::session::Span;
+use crate::units::{MINUTE, Ns};
+
+use super::state::{Clock, EventKind, NO_TIME, Snap};
+use super::tick::Trade;
+use super::{Account, Book, NEVER};
+
+impl Book {
+    /// Something of the instrument is due when its bar that ends at `end` closes.
+    #[inline]
+    pub(super) fn expect(&mut self, slot: usize, end: Ns) {
+        let due = end.saturating_add(self.options.grace);
+        self.due[slot] = self.due[slot].min(due);
+        self.next_due = self.next_due.min(due);
+    }
+
+    /// Seals everything that is due at `now`, instrument by instrument.
+    #[cold]
+    #[inline(never)]
+    pub fn sweep(&mut self, now: Ns) {
+        let mut next = NEVER;
+        for slot in 0..self.due.len() {
+            if self.due[slot] <= now {
+                self.close_slot(slot, now);
+            }
+            next = next.min(self.due[slot]);
+        }
+        self.next_due = next;
+    }
+
+    /// Seals what is due of one instrument and folds away what is final.
+    pub(super) fn close_slot(&mut self, slot: usize, now: Ns) {
+        let sealing = now.saturating_sub(self.options.grace);
+        let mut due = self.close_extras(slot, sealing);
+        for base in 0..self.bases.len() {
+            due = due.min(self.close_base(slot, base, sealing, now));
+        }
+        self.due[slot] = due;
+        self.refresh(slot);
+    }
+
+    /// Sweeps one instrument only: its own clock, for ticks pushed from history.
+    pub fn close_own(&mut self, slot: usize, now: Ns) {
+        if self.due[slot] <= now {
+            self.close_slot(slot, now);
+        }
+    }
+
+    fn close_extras(&mut self, slot: usize, sealing: Ns) -> Ns {
+        let mut due = NEVER;
+        for which in 0..2 {
+            let Some(said) = self.cold[slot].extra[which] else {
+                continue;
+            };
+            if said.end > sealing {
+                due = due.min(said.end.saturating_add(self.options.grace));
+                continue;
+            }
+            self.cold[slot].extra[which] = None;
+            for interval in 0..self.intervals.len() {
+                if self.intervals[interval].ns().is_some() {
+                    self.seal(slot, interval, &said);
+                }
+            }
+        }
+        due
+    }
+
+    /// Seals the bars of one base that end at or before `sealing`, then their folds; what is final at `now` is
+    /// folded away. Gives the next due time.
+    pub(super) fn close_base(&mut self, slot: usize, base: usize, sealing: Ns, now: Ns) -> Ns {
+        let mut due = NEVER;
+        let at = slot * self.bases.len() + base;
+        let interval = self.bases[base].interval;
+        let mut said = std::mem::take(&mut self.said);
+        self.say(slot, base, &mut said);
+        for (i, what) in said.iter().enumerate() {
+            let bar = self.older[at].get_mut(i).unwrap_or(&mut self.newest[at]);
+            if bar.sealed {
+                continue;
+            }
+            if what.end > sealing {
+                due = due.min(what.end.saturating_add(self.options.grace));
+                continue;
+            }
+            bar.sealed = true;
+            if let Some(interval) = interval {
+                self.seal(slot, interval, what);
+            }
+        }
+        let folds = base == 0 && self.bases[0].ns == MINUTE;
+        if folds {
+            due = due.min(self.close_folds(slot, sealing, &said));
+        }
+        if now != NO_TIME {
+            self.retire(slot, base, now, &said, folds);
+        }
+        self.said = said;
+        due
+    }
+
+    /// What the bars of a base say, oldest first.
+    fn say(&self, slot: usize, base: usize, out: &mut Vec<Said>) {
+        out.clear();
+        let at = slot * self.bases.len() + base;
+        let newest = &self.newest[at];
+        let mut before: Option<Level> = None;
+        for bar in self.older[at].iter().chain(newest.exists.then_some(newest)) {
+            let carry = before.map_or(bar.floor, |end| end.join(bar.floor));
+            let (said, end) = bar.say(carry, &self.options.saying);
+            before = Some(end);
+            out.push(said);
+        }
+    }
+
+    /// The bars of an n-minute interval that can still change, given what the minutes say.
+    fn fold_groups(
+        &mut self,
+        slot: usize,
+        plan: usize,
+        said: &[Said],
+        mut each: impl FnMut(&mut Self, Said),
+    ) {
+        let at = slot * self.plans.len() + plan;
+        let ns = self.plans[plan].ns;
+        let acc = self.folds[at].acc;
+        let mut acc_waits = acc.exists;
+        let mut i = 0;
+        while i < said.len() {
+            let span = self.fold_span(slot, at, ns, &said[i]);
+            if acc_waits && acc.start < span.start {
+                each(self, acc);
+            }
+            let goes_on = acc_waits && acc.start == span.start;
+            acc_waits = false;
+            let mut sum = if goes_on {
+                acc
+            } else {
+                Said::empty(span.start, span.end)
+            };
+            while i < said.len() && said[i].start < span.end {
+                sum.absorb(&said[i]);
+                i += 1;
+            }
+            each(self, sum);
+        }
+        if acc_waits {
+            each(self, acc);
+        }
+    }
+
+    #[inline]
+    fn fold_span(&mut self, slot: usize, at: usize, ns: Ns, minute: &Said) -> Span {
+        let cached = self.folds[at].span;
+        if cached.start <= minute.start && minute.start < cached.end {
+            return cached;
+        }
+        let span = self.span_of(slot, ns, minute.start).unwrap_or(Span {
+            start: minute.start,
+            end: minute.end,
+        });
+        self.folds[at].span = span;
+        span
+    }
+
+    fn close_folds(&mut self, slot: usize, sealing: Ns, said: &[Said]) -> Ns {
+        let mut due = NEVER;
+        for plan in 0..self.plans.len() {
+            let at = slot * self.plans.len() + plan;
+            self.fold_groups(slot, plan, said, |book, bar| {
+                if bar.start <= book.folds[at].sealed {
+                    return;
+                }
+                if bar.end > sealing {
+                    due = due.min(bar.end.saturating_add(book.options.grace));
+                    return;
+                }
+                book.folds[at].sealed = bar.start;
+                let bar = book.joined(slot, bar);
+                book.seal(slot, book.plans[plan].interval, &bar);
+            });
+        }
+        due
+    }
+
+    /// A fold is PARTIAL too if the feed joined inside it, in a minute without a bar (R12 c).
+    fn joined(&self, slot: usize, mut bar: Said) -> Said {
+        let joined = self.cold[slot].t_join;
+        if joined >= bar.start && joined < bar.end {
+            bar.flags |= flags::PARTIAL;
+        }
+        bar
+    }
+
+    /// Appends a row, where in time it belongs.
+    fn seal(&mut self, slot: usize, interval: usize, said: &Said) {
+        let row = said.row(self.cold[slot].divisor, self.options.saying.vwap);
+        self.tally.bars_closed += 1;
+        self.ring(slot, interval).put(row);
+        self.emit(slot, interval, EventKind::Closed, row);
+    }
+
+    /// Compares sealed bars that are not final with what they say now, and publishes what changed.
+    #[cold]
+    pub(super) fn resync(&mut self, slot: usize) {
+        let mut said = std::mem::take(&mut self.said);
+        for base in 0..self.bases.len() {
+            let at = slot * self.bases.len() + base;
+            self.say(slot, base, &mut said);
+            for (i, what) in said.iter().enumerate() {
+                let bar = self.older[at].get(i).unwrap_or(&self.newest[at]);
+                if let (true, Some(interval)) = (bar.sealed, self.bases[base].interval) {
+                    self.revise(slot, interval, what);
+                }
+            }
+            if base == 0 && self.bases[0].ns == MINUTE {
+                for plan in 0..self.plans.len() {
+                    let fold = slot * self.plans.len() + plan;
+                    self.fold_groups(slot, plan, &said, |book, bar| {
+                        if bar.start <= book.folds[fold].sealed {
+                            let bar = book.joined(slot, bar);
+                            book.revise(slot, book.plans[plan].interval, &bar);
+                        }
+                    });
+                }
+            }
+        }
+        self.said = said;
+    }
+
+    fn revise(&mut self, slot: usize, interval: usize, said: &Said) {
+        let row = said.row(self.cold[slot].divisor, self.options.saying.vwap);
+        match self.ring(slot, interval).find(row.time) {
+            Some(held) if held.says_the_same(&row) => {}
+            Some(held) => {
+                let row = crate::bar::Row {
+                    rev: held.rev.saturating_add(1),
+                    ..row
+                };
+                self.tally.bars_revised += 1;
+                self.ring(slot, interval).put(row);
+                self.emit(slot, interval, EventKind::Revised, row);
+            }
+            None => self.seal(slot, interval, said),
+        }
+    }
+
+    /// Final bars go into the folds and into the floor of the bar after them.
+    fn retire(&mut self, slot: usize, base: usize, now: Ns, said: &[Said], folds: bool) {
+        let at = slot * self.bases.len() + base;
+        let after = self.options.final_after();
+        let last = self.older[at]
+            .iter()
+            .take_while(|bar| bar.end.saturating_add(after) < now)
+            .count();
+        if last == 0 {
+            return;
+        }
+        for minute in &said[..last] {
+            if base == 0 {
+                self.cold[slot].account.bars += minute.volume;
+            }
+            for plan in 0..if folds { self.plans.len() } else { 0 } {
+                let fold = slot * self.plans.len() + plan;
+                let span = self.fold_span(slot, fold, self.plans[plan].ns, minute);
+                let acc = &mut self.folds[fold].acc;
+                if !acc.exists || acc.start != span.start {
+                    *acc = Said::empty(span.start, span.end);
+                }
+                acc.absorb(minute);
+            }
+        }
+        let mut before: Option<Level> = None;
+        for bar in self.older[at].drain(..last) {
+            let carry = before.map_or(bar.floor, |end| end.join(bar.floor));
+            before = Some(carry.join(bar.top()));
+        }
+        let next = self.older[at].first_mut().unwrap_or(&mut self.newest[at]);
+        if let Some(end) = before {
+            next.floor = end.join(next.floor);
+        }
+    }
+
+    /// Recomputes what the short way may do (see `fast`).
+    pub(super) fn refresh(&mut self, slot: usize) {
+        let bases = self.bases.len();
+        let (mut start, mut end, mut barrier) = (Ns::MIN, Ns::MAX, Ns::MIN);
+        for at in slot * bases..(slot + 1) * bases {
+            let newest = &self.newest[at];
+            if newest.exists && !newest.sealed {
+                start = start.max(newest.start);
+                end = end.min(newest.end);
+            } else {
+                end = Ns::MIN;
+                barrier = barrier.max(newest.end);
+            }
+            if let Some(older) = self.older[at].last() {
+                barrier = barrier.max(older.end);
+            }
+        }
+        let hot = &mut self.hot[slot];
+        (hot.fast_start, hot.fast_end, hot.oi_barrier) =
+            (start, if bases == 0 { Ns::MIN } else { end }, barrier);
+    }
+
+    /// Gives an open interest to the bars that end after its stamp (R30).
+    pub(super) fn give_oi(&mut self, slot: usize, stamp: Ns, v: i64, oi: i64, clock: &Clock) {
+        let bases = self.bases.len();
+        let after = self.options.final_after();
+        for at in slot * bases..(slot + 1) * bases {
+            for bar in self.older[at].iter_mut().chain([&mut self.newest[at]]) {
+                let open = clock.now == NO_TIME || bar.end.saturating_add(after) >= clock.now;
+                if bar.exists && open && bar.take_oi(stamp, v, oi) {
+                    self.dirty |= bar.sealed;
+                }
+            }
+        }
+    }
+
+    /// Where the volume of the instrument's date went; bars that are still open included.
+    #[must_use]
+    pub fn account(&self, slot: usize) -> Account {
+        let cold = &self.cold[slot];
+        let mut account = Account {
+            last: self.hot[slot].v_star,
+            ..cold.account
+        };
+        if !self.bases.is_empty() {
+            let mut said = Vec::new();
+            self.say(slot, 0, &mut said);
+            account.bars += said.iter().map(|bar| bar.volume).sum::<i64>();
+        }
+        account
+    }
+
+    /// The accounts of all the instrument's dates, added up.
+    #[must_use]
+    pub fn account_of_all_days(&self, slot: usize) -> Account {
+        let mut sum = self.cold[slot].past;
+        sum.add(&self.account(slot));
+        sum
+    }
+
+    /// The bars of an interval that are not sealed yet, oldest first; the last one is still forming.
+    #[must_use]
+    pub fn unsealed(&mut self, slot: usize, interval: usize) -> Vec<Said> {
+        let mut said = Vec::new();
+        let mut out = Vec::new();
+        if let Some(base) = self.bases.iter().position(|base| base.interval == Some(interval)) {
+            self.say(slot, base, &mut said);
+            let at = slot * self.bases.len() + base;
+            let sealed = |i: usize| self.older[at].get(i).unwrap_or(&self.newest[at]).sealed;
+            out.extend(
+                said.iter()
+                    .enumerate()
+                    .filter(|(i, _)| !sealed(*i))
+                    .map(|(_, bar)| *bar),
+            );
+        } else if let Some(plan) = self.plans.iter().position(|plan| plan.interval == interval) {
+            self.say(slot, 0, &mut said);
+            let fold = slot * self.plans.len() + plan;
+            self.fold_groups(slot, plan, &said, |book, bar| {
+                if bar.start > book.folds[fold].sealed {
+                    out.push(book.joined(slot, bar));
+                }
+            });
+        }
+        out
+    }
+
+    pub(super) fn feed_nontime(&mut self, _slot: usize, _s: &Snap, _trade: &Trade) {}
+}

@@ -1,0 +1,244 @@
+//! First contact, trading dates and gaps (docs/bars.md §3 and §7; R4, R10, R12, R13).
+
+use crate::bar::{Bar, NO_HIGH, NO_LOW};
+use crate::session::Phase;
+use crate::units::{Ns, ist_day, ist_midnight};
+
+use super::fold::Fold;
+use super::state::{Account, Clock, NO_DAY, NO_TIME, Snap};
+use super::{Book, NEVER};
+
+/// Gaps remembered for an instrument and date; beyond them the oldest two become one.
+const MAX_GAPS: usize = 64;
+
+impl Book {
+    /// Decides whether a packet belongs to the instrument's trading date, changing the date where it must.
+    /// False: the packet is spent, nothing of it may reach a bar.
+    pub(super) fn contact(&mut self, slot: usize, s: &Snap) -> bool {
+        if s.stamp == NO_TIME {
+            self.tally.untimed += 1;
+            return false;
+        }
+        let date = ist_day(s.stamp);
+        let day = self.cold[slot].day;
+        let broken = self.cold[slot].gap_from.is_some() && date > day;
+        if day == NO_DAY || broken {
+            return self.first_contact(slot, s, date);
+        }
+        if date < day {
+            self.tally.stale += 1;
+            return false;
+        }
+        if date > day {
+            let untimed = s.ltt == 0 && s.ets == 0;
+            let old = self.hot[slot].v_star - self.hot[slot].offset;
+            if untimed && s.volume == old && old > 0 {
+                self.tally.stale += 1;
+                return false;
+            }
+            self.begin_day(slot, date);
+            if untimed && s.volume > old && old > 0 {
+                self.join(slot, s);
+                return false;
+            }
+        }
+        if s.ltt != 0 && ist_day(s.ltt) < self.cold[slot].day {
+            self.tally.stale += 1;
+            self.note_stamp(slot, s);
+            self.refresh(slot);
+            return false;
+        }
+        // Volume after a time without it: the mode was raised, the day's volume so far is no delta (R12).
+        if s.has_volume && self.cold[slot].priced && !self.hot[slot].has_volume {
+            return self.first_volume(slot, s);
+        }
+        true
+    }
+
+    fn first_contact(&mut self, slot: usize, s: &Snap, date: i64) -> bool {
+        self.tally.contacts += 1;
+        let now_day = if s.rx > 0 { ist_day(s.rx) } else { date };
+        if let Some(baseline) = self.cold[slot].preset.take() {
+            self.begin_day(slot, date);
+            self.hot[slot].v_star = baseline;
+            self.cold[slot].account.baseline = baseline;
+            return true;
+        }
+        if date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date) {
+            self.tally.stale += 1;
+            self.begin_day(slot, now_day.max(date));
+            return false;
+        }
+        self.begin_day(slot, date);
+        if !s.has_volume && s.ets != 0 && (s.rx <= 0 || s.rx.saturating_sub(s.ets) <= self.options.gap) {
+            return true;
+        }
+        self.first_volume(slot, s)
+    }
+
+    /// First contact with a date's volume: nothing yet, the opening auction, or joined in mid-session (R12).
+    fn first_volume(&mut self, slot: usize, s: &Snap) -> bool {
+        if s.ltt != 0 && self.cold[slot].schedule.phase(s.ltt) == Phase::PreOpen {
+            return true;
+        }
+        if s.volume == 0 {
+            self.seed(slot, s);
+            return false;
+        }
+        self.join(slot, s);
+        false
+    }
+
+    /// Joined in mid-session: the first volume is the baseline, nothing is counted (R12 b).
+    fn join(&mut self, slot: usize, s: &Snap) {
+        self.seed(slot, s);
+        let hot = &mut self.hot[slot];
+        hot.v_star = s.volume;
+        hot.a_star = s.average;
+        hot.ltt_star = if s.ltt == 0 { s.stamp } else { s.ltt };
+        hot.last_p = s.price;
+        let cold = &mut self.cold[slot];
+        cold.account.baseline = s.volume;
+        cold.complete = false;
+        cold.t_join = s.stamp;
+    }
+
+    /// Takes the day's extremes and the stamps of a packet that may not touch a bar.
+    pub(super) fn seed(&mut self, slot: usize, s: &Snap) {
+        let hot = &mut self.hot[slot];
+        hot.h_star = hot.h_star.max(s.high);
+        hot.l_star = hot.l_star.min(s.low);
+        self.note_stamp(slot, s);
+        self.refresh(slot);
+    }
+
+    /// Ends the instrument's date, if it has one, and starts another with nothing traded (R10).
+    pub(super) fn begin_day(&mut self, slot: usize, day: i64) {
+        self.end_day(slot);
+        let schedule = self.schedule_of(slot, day);
+        let hot = &mut self.hot[slot];
+        hot.v_star = 0;
+        hot.a_star = 0;
+        hot.ltt_star = NO_TIME;
+        hot.ets_star = NO_TIME;
+        hot.h_star = NO_HIGH;
+        hot.l_star = NO_LOW;
+        hot.offset = 0;
+        hot.day_start = ist_midnight(day);
+        hot.lows = 0;
+        hot.open = true;
+        hot.clamps = true;
+        hot.has_volume = false;
+        let cold = &mut self.cold[slot];
+        cold.day = day;
+        cold.schedule = schedule;
+        cold.account = Account::default();
+        cold.complete = true;
+        cold.t_join = NO_TIME;
+        cold.low_since = NO_TIME;
+        cold.rebase_due = 0;
+        cold.gap_from = None;
+        cold.gaps.clear();
+        cold.auction_open = None;
+        cold.auction_close = None;
+        cold.prints.clear();
+        cold.before_prints = NO_TIME;
+        cold.bookings.clear();
+        cold.priced = false;
+        cold.extra = [None, None];
+        cold.opened = 0;
+        self.refresh(slot);
+    }
+
+    /// Seals what is open; afterwards no bar of the date can change any more.
+    pub(super) fn end_day(&mut self, slot: usize) {
+        if self.cold[slot].day == NO_DAY {
+            return;
+        }
+        self.close_slot(slot, NEVER);
+        let account = self.account(slot);
+        self.cold[slot].past.add(&account);
+        let bases = self.bases.len();
+        for chain in slot * bases..(slot + 1) * bases {
+            self.older[chain].clear();
+            self.newest[chain] = Bar::NONE;
+        }
+        let plans = self.plans.len();
+        for fold in &mut self.folds[slot * plans..(slot + 1) * plans] {
+            *fold = Fold {
+                sealed: fold.sealed,
+                ..Fold::NEW
+            };
+        }
+    }
+
+    /// Tells one instrument, or every one, that the feed is gone since `at`: until its next tick it has a gap.
+    pub fn disconnected(&mut self, at: Ns) {
+        for slot in 0..self.hot.len() {
+            if self.cold[slot].day == NO_DAY || self.cold[slot].gap_from.is_some() {
+                continue;
+            }
+            let seen = self.hot[slot].ets_star;
+            self.cold[slot].gap_from = Some(if seen == NO_TIME { at } else { seen.min(at) });
+            self.hot[slot].open = false;
+        }
+    }
+
+    /// The gap that ends with this trade, if there is one: a disconnection, or silence while others spoke (R13).
+    pub(super) fn gap_before(&mut self, slot: usize, s: &Snap, clock: &Clock) -> Option<Ns> {
+        let hot = &mut self.hot[slot];
+        hot.open = true;
+        if let Some(from) = self.cold[slot].gap_from.take() {
+            return Some(from);
+        }
+        let seen = hot.ets_star;
+        let silent =
+            seen != NO_TIME && s.stamp.saturating_sub(seen) > self.options.gap && clock.watermark > seen;
+        (silent && !s.given).then_some(seen)
+    }
+
+    /// A packet without a trade ends a pending gap: nothing was missed.
+    pub(super) fn gap_was_empty(&mut self, slot: usize) {
+        self.cold[slot].gap_from = None;
+        self.hot[slot].open = true;
+    }
+
+    pub(super) fn remember_gap(&mut self, slot: usize, from: Ns, to: Ns) {
+        let gaps = &mut self.cold[slot].gaps;
+        if gaps.len() == MAX_GAPS {
+            let second = gaps.remove(1);
+            gaps[0].to = second.to;
+        }
+        gaps.push(super::Gap { from, to });
+    }
+
+    /// The cumulative volume that a quantity makes; on a new date it starts the count (R10). A quantity leaves no
+    /// doubt about the volume before it, so there is no first contact to wait for.
+    pub fn add_quantity(&mut self, slot: usize, at: Ns, quantity: i64) -> i64 {
+        let day = ist_day(at);
+        if self.cold[slot].day == NO_DAY {
+            self.begin_day(slot, day);
+        }
+        let hot = &self.hot[slot];
+        if day > self.cold[slot].day {
+            quantity
+        } else {
+            (hot.v_star - hot.offset).saturating_add(quantity)
+        }
+    }
+
+    /// Stamps and open interest of an accepted packet (docs/bars.md §5; R4, R30).
+    pub(super) fn note_stamp(&mut self, slot: usize, s: &Snap) {
+        let hot = &mut self.hot[slot];
+        hot.ets_star = hot.ets_star.max(s.stamp);
+        if !s.has_oi {
+            return;
+        }
+        let v = s.volume.saturating_add(hot.offset);
+        if (s.stamp, v) >= (hot.oi_star_t, hot.oi_star_v) {
+            hot.oi_star_t = s.stamp;
+            hot.oi_star_v = v;
+            hot.oi_star = s.oi;
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Packets without volume: every one is a price update (docs/bars.md §6; R29, R2).
+
+use crate::bar::{Level, flags};
+use crate::session::Phase;
+
+use super::Book;
+use super::state::{Clock, Snap};
+use super::tick::Trade;
+
+impl Book {
+    /// One packet without volume: an index, mode ltp, or any with `volume="none"`.
+    #[cold]
+    #[inline(never)]
+    pub fn price_tick(&mut self, slot: usize, s: &Snap, clock: &Clock) {
+        let s = &Snap {
+            has_volume: false,
+            volume: 0,
+            ltt: 0,
+            average: 0,
+            ..*s
+        };
+        if !self.contact(slot, s) {
+            return;
+        }
+        self.gap_was_empty(slot);
+        if self.hot[slot].has_volume {
+            self.tally.without_volume += 1;
+            return;
+        }
+        if !self.price_is_sane(slot, s) {
+            self.tally.price_rejected += 1;
+            self.settle(slot, s, clock);
+            return;
+        }
+        self.cold[slot].priced = true;
+        let (t, source) = self.place(s);
+        if matches!(self.cold[slot].schedule.phase(t), Phase::Continuous(_)) {
+            self.arrivals += 1;
+            let trade = Trade {
+                t,
+                source,
+                v: self.arrivals,
+                delta: 0,
+                gap: None,
+            };
+            self.price_update(slot, s, clock, &trade);
+        } else {
+            self.tally.outside += 1;
+        }
+        self.settle(slot, s, clock);
+    }
+
+    fn price_update(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: &Trade) {
+        if !self.cold[slot].reserved {
+            let day = self.cold[slot].day;
+            self.reserve(slot, day);
+        }
+        let hot = self.hot[slot];
+        let floor = Level {
+            v: 0,
+            a: 0,
+            h: hot.h_star,
+            l: hot.l_star,
+        };
+        for base in 0..self.bases.len() {
+            let Some(span) = self.span_of(slot, self.bases[base].ns, trade.t) else {
+                continue;
+            };
+            let at = slot * self.bases.len() + base;
+            let newest = &self.newest[at];
+            let in_order = !newest.exists || trade.t >= newest.last_t.max(newest.start);
+            self.tally.late += u64::from(base == 0 && !in_order);
+            if !self.is_open_to_change(span.end, clock) {
+                self.tally.late_dropped += u64::from(base == 0);
+                continue;
+            }
+            if in_order && (!newest.exists || span.start > newest.start) {
+                self.open_bar(slot, base, span, s, floor, trade);
+            }
+            if in_order {
+                let bar = &mut self.newest[at];
+                self.dirty |= bar.sealed;
+                bar.take_update(s, trade);
+            } else {
+                let mut chain = self.take_chain(slot, base);
+                if let Some(place) = self.place_in(slot, base, &mut chain, clock, trade.t) {
+                    chain[place].take_update(s, trade);
+                }
+                self.put_chain(slot, base, chain);
+            }
+        }
+        let hot = &mut self.hot[slot];
+        hot.h_star = hot.h_star.max(s.high);
+        hot.l_star = hot.l_star.min(s.low);
+        hot.last_p = s.price;
+    }
+}
+
+impl crate::bar::Bar {
+    fn take_update(&mut self, s: &Snap, trade: &Trade) {
+        self.take_price(trade.t, trade.v, s.price, s.high, s.low);
+        self.hmax = self.hmax.max(s.high);
+        self.lmin = self.lmin.min(s.low);
+        self.updates = self.updates.saturating_add(1);
+        self.flags |= flags::NO_VOLUME;
+        self.source = self.source.max(trade.source);
+    }
+}

@@ -1,0 +1,338 @@
+//! The long way of a packet with volume: is it a trade, a repeat, late, or a rollback (docs/bars.md §4)?
+
+use crate::bar::{Level, source};
+use crate::session::Phase;
+use crate::units::{Ns, SECOND};
+
+use super::fast::{LTT_AHEAD, NEAR_WRAP};
+use super::state::{Auction, Booking, Clock, NO_TIME, Snap};
+use super::{Book, BucketBy, CloseOn, PostClose, PreOpen, VolumeKind};
+
+/// A broker's "no price" (R21).
+pub(super) const NO_PRICE: i64 = 1 << 31;
+/// A rollback is believed after so many lower volumes, or so long (R14 ii).
+const LOWS: u8 = 5;
+const LOW_FOR: Ns = 10 * SECOND;
+/// Auction prints remembered for folding; there is one in practice.
+const MAX_PRINTS: usize = 64;
+/// The counter's range (R14 iii).
+const WRAP: i64 = 1 << 32;
+
+/// A trade-bearing snapshot on its way into bars: its place in time and in the volume chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Trade {
+    pub t: Ns,
+    pub source: u8,
+    /// Adjusted cumulative volume.
+    pub v: i64,
+    pub delta: i64,
+    /// Where the gap that ends here began.
+    pub gap: Option<Ns>,
+}
+
+impl Book {
+    /// One packet with volume.
+    #[inline(always)]
+    pub fn tick(&mut self, slot: usize, s: &Snap, clock: &Clock) {
+        if self.options.volume == VolumeKind::None {
+            self.price_tick(slot, s, clock);
+        } else if !self.fast(slot, s, clock) {
+            self.slow(slot, s, clock);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn slow(&mut self, slot: usize, s: &Snap, clock: &Clock) {
+        if !self.contact(slot, s) {
+            self.hot[slot].has_volume |= self.cold[slot].day != super::state::NO_DAY;
+            return;
+        }
+        self.hot[slot].has_volume = true;
+        if !self.price_is_sane(slot, s) {
+            self.tally.price_rejected += 1;
+            self.settle(slot, s, clock);
+            return;
+        }
+        let v = self.unwrap_volume(slot, s.volume);
+        let (t, src) = self.place(s);
+        let hot = &self.hot[slot];
+        if v == hot.v_star {
+            let same = s.ltt == hot.ltt_star && s.price == hot.last_p && s.oi == hot.oi_star;
+            self.tally.duplicates += u64::from(same);
+            self.tally.quotes += u64::from(!same);
+            self.gap_was_empty(slot);
+            self.hot[slot].lows = 0;
+        } else if v > hot.v_star {
+            self.hot[slot].lows = 0;
+            let delta = v - self.hot[slot].v_star;
+            self.trade(
+                slot,
+                s,
+                clock,
+                Trade {
+                    t,
+                    source: src,
+                    v,
+                    delta,
+                    gap: None,
+                },
+            );
+        } else if t <= hot.ltt_star {
+            self.late(
+                slot,
+                s,
+                clock,
+                Trade {
+                    t,
+                    source: src,
+                    v,
+                    delta: 0,
+                    gap: None,
+                },
+            );
+        } else {
+            self.rollback(slot, s, clock, t, v);
+        }
+        self.settle(slot, s, clock);
+    }
+
+    /// Stamps, OI and what follows from them, after the packet did its work.
+    pub(super) fn settle(&mut self, slot: usize, s: &Snap, clock: &Clock) {
+        self.note_stamp(slot, s);
+        if s.has_oi {
+            let v = s.volume.saturating_add(self.hot[slot].offset);
+            self.give_oi(slot, s.stamp, v, s.oi, clock);
+        }
+        if std::mem::take(&mut self.dirty) {
+            self.resync(slot);
+        }
+        if std::mem::take(&mut self.opened) && self.options.close_on == CloseOn::NextTick {
+            for base in 0..self.bases.len() {
+                let start = self.newest[slot * self.bases.len() + base].start;
+                self.close_base(slot, base, start, NO_TIME);
+            }
+        }
+        self.refresh(slot);
+    }
+
+    pub(super) fn price_is_sane(&self, slot: usize, s: &Snap) -> bool {
+        let tick = i64::from(self.hot[slot].tick);
+        let bounded = s.high != crate::bar::NO_HIGH && s.low != crate::bar::NO_LOW;
+        let inside = s.price >= s.low.saturating_sub(tick) && s.price <= s.high.saturating_add(tick);
+        s.price > 0 && s.price != NO_PRICE && (!bounded || inside)
+    }
+
+    /// The broker's counter without its wraps and rollbacks (R14).
+    fn unwrap_volume(&mut self, slot: usize, raw: i64) -> i64 {
+        let hot = &mut self.hot[slot];
+        let counter = hot.v_star - hot.offset;
+        if raw < WRAP / 10 && counter > NEAR_WRAP && counter < WRAP {
+            hot.offset += WRAP;
+        } else if raw > NEAR_WRAP && raw < WRAP && hot.offset >= WRAP && counter < WRAP / 10 {
+            return raw + hot.offset - WRAP;
+        }
+        raw.saturating_add(hot.offset)
+    }
+
+    /// Where in time a packet's trade lies, and which clock says so (R2).
+    pub(super) fn place(&self, s: &Snap) -> (Ns, u8) {
+        let exchange = if s.ets == 0 {
+            (s.stamp, source::RECEIVE)
+        } else {
+            (s.ets, source::EXCHANGE)
+        };
+        match self.options.bucket_by {
+            _ if s.given => (s.stamp, source::GIVEN),
+            BucketBy::Ltt if s.ltt != 0 && (s.ets == 0 || s.ltt <= s.ets + LTT_AHEAD) => (s.ltt, source::LTT),
+            BucketBy::Ltt | BucketBy::Exchange => exchange,
+            BucketBy::Receive if s.rx > 0 => (s.rx, source::RECEIVE),
+            BucketBy::Receive => exchange,
+        }
+    }
+
+    /// A newer stamp with a lower volume: the price counts, the volume waits to be believed (R14 ii).
+    fn rollback(&mut self, slot: usize, s: &Snap, clock: &Clock, t: Ns, v: i64) {
+        self.tally.rollbacks += 1;
+        if self.hot[slot].lows == 0 {
+            self.cold[slot].low_since = s.stamp;
+        }
+        let level = self.hot[slot].v_star;
+        let bases = self.bases.len();
+        self.hot[slot].lows += 1;
+        let believed =
+            self.hot[slot].lows >= LOWS || s.stamp.saturating_sub(self.cold[slot].low_since) >= LOW_FOR;
+        let mut unflagged = 0_u64;
+        for base in 0..bases {
+            let span = self.span_of(slot, self.bases[base].ns, t);
+            let open = span.is_some_and(|span| self.is_open_to_change(span.end, clock));
+            let bar = &mut self.newest[slot * bases + base];
+            if open && bar.exists && span.is_some_and(|span| span.start == bar.start) {
+                bar.take_price(t, level, s.price, bar.first_h, bar.first_l);
+                if (t, level) == (bar.last_t, bar.last_v) {
+                    bar.last_p = s.price;
+                }
+                self.dirty |= bar.sealed;
+                if believed {
+                    bar.flags |= crate::bar::flags::VOL_REBASED;
+                }
+            } else {
+                unflagged |= 1 << base;
+            }
+        }
+        if believed {
+            self.tally.rebases += 1;
+            let hot = &mut self.hot[slot];
+            let fall = hot.v_star - v;
+            hot.offset += fall;
+            hot.ltt_star = t;
+            hot.clamps = false;
+            hot.lows = 0;
+            self.cold[slot].account.rebased += fall;
+            self.cold[slot].rebase_due = unflagged;
+        }
+    }
+
+    /// A trade-bearing packet goes where its phase says (R4, R8, R9).
+    fn trade(&mut self, slot: usize, s: &Snap, clock: &Clock, mut trade: Trade) {
+        self.tally.trades += 1;
+        let mut backwards = trade.t < self.hot[slot].ltt_star;
+        if backwards && trade.source == source::LTT && s.ets != 0 && !self.can_amend(slot, trade.t, clock) {
+            // Too far back for a reordered packet: the trade time is not to be believed (R2).
+            trade.t = s.ets.max(self.hot[slot].ltt_star);
+            trade.source = source::EXCHANGE;
+            backwards = false;
+        }
+        let phase = self.cold[slot].schedule.phase(trade.t);
+        let continuous = matches!(phase, Phase::Continuous(_));
+        if !(backwards && continuous) {
+            trade.gap = self.gap_before(slot, s, clock);
+        }
+        if let Some(from) = trade.gap {
+            self.mark_gap_start(slot, from, trade.t, clock);
+        }
+        let after = self.cold[slot]
+            .schedule
+            .close()
+            .is_some_and(|close| trade.t > close);
+        match phase {
+            Phase::Continuous(_) if backwards => self.late_trade(slot, s, clock, trade),
+            Phase::Continuous(_) => self.in_order(slot, s, clock, trade),
+            Phase::PreOpen => self.opening_auction(slot, s, trade),
+            Phase::CloseAuction => self.closing_auction(slot, s, trade),
+            Phase::PostClose | Phase::After | Phase::Break if after => self.post_close(slot, s, trade),
+            _ => self.book(slot, Booking::Unattributed, trade.delta),
+        }
+        let hot = &mut self.hot[slot];
+        hot.v_star = trade.v;
+        hot.a_star = s.average;
+        hot.ltt_star = hot.ltt_star.max(trade.t);
+        hot.h_star = hot.h_star.max(s.high);
+        hot.l_star = hot.l_star.min(s.low);
+        hot.last_p = s.price;
+        self.feed_nontime(slot, s, &trade);
+    }
+
+    fn can_amend(&self, slot: usize, t: Ns, clock: &Clock) -> bool {
+        self.bases.iter().all(|base| {
+            self.span_of(slot, base.ns, t)
+                .is_none_or(|span| self.is_open_to_change(span.end, clock))
+        })
+    }
+
+    /// Whether a bar that ends at `end` may still change (R25).
+    #[inline]
+    pub(super) fn is_open_to_change(&self, end: Ns, clock: &Clock) -> bool {
+        clock.now == NO_TIME || end.saturating_add(self.options.final_after()) >= clock.now
+    }
+
+    fn opening_auction(&mut self, slot: usize, s: &Snap, trade: Trade) {
+        let hot = &self.hot[slot];
+        let level = Level {
+            v: hot.v_star,
+            a: hot.a_star,
+            h: hot.h_star,
+            l: hot.l_star,
+        };
+        let seen = hot.ets_star;
+        let cold = &mut self.cold[slot];
+        let before = cold.auction_open.map_or(0, |auction| auction.volume);
+        cold.auction_open = Some(Auction {
+            price: s.price,
+            volume: before + trade.delta,
+            time: trade.t,
+        });
+        match self.options.preopen {
+            PreOpen::Separate => self.book(slot, Booking::AuctionOpen, trade.delta),
+            PreOpen::Drop => self.book(slot, Booking::Dropped, trade.delta),
+            PreOpen::Fold => {
+                if cold.prints.is_empty() {
+                    cold.before_prints = seen;
+                }
+                // A first bar that is open already has had its auction.
+                if cold.opened == 0 && cold.prints.len() < MAX_PRINTS {
+                    cold.prints.push((*s, trade, level));
+                }
+                self.book(slot, Booking::AuctionOpen, trade.delta);
+            }
+            PreOpen::Bar => {
+                cold.account.bars += trade.delta;
+                let span = cold.schedule.preopen.zip(cold.schedule.open());
+                if let Some((preopen, open)) = span {
+                    self.extra_bar(slot, 0, (preopen.start, open), s, &trade);
+                }
+            }
+        }
+    }
+
+    fn closing_auction(&mut self, slot: usize, s: &Snap, trade: Trade) {
+        let cold = &mut self.cold[slot];
+        let before = cold.auction_close.map_or(0, |auction| auction.volume);
+        cold.auction_close = Some(Auction {
+            price: s.price,
+            volume: before + trade.delta,
+            time: trade.t,
+        });
+        self.book(slot, Booking::AuctionClose, trade.delta);
+    }
+
+    fn post_close(&mut self, slot: usize, s: &Snap, trade: Trade) {
+        let cold = &mut self.cold[slot];
+        match (self.options.postclose, cold.schedule.post) {
+            (PostClose::Bar, Some(post)) if post.start <= trade.t && trade.t <= post.end => {
+                cold.account.bars += trade.delta;
+                self.extra_bar(slot, 1, (post.start, post.end), s, &trade);
+            }
+            (PostClose::Drop, _) => self.book(slot, Booking::Dropped, trade.delta),
+            _ => self.book(slot, Booking::Post, trade.delta),
+        }
+    }
+
+    /// Books volume that is no bar's (R11).
+    pub(super) fn book(&mut self, slot: usize, booking: Booking, volume: i64) {
+        let cold = &mut self.cold[slot];
+        *cold.account.of(booking) += volume;
+        match cold.bookings.last_mut() {
+            Some((last, sum)) if *last == booking => *sum += volume,
+            _ => cold.bookings.push((booking, volume)),
+        }
+    }
+
+    /// Late packets gave bars volume that was booked elsewhere: takes it off there, the last booking first.
+    pub(super) fn unbook(&mut self, slot: usize, mut volume: i64) {
+        let cold = &mut self.cold[slot];
+        while volume > 0 {
+            let Some((booking, sum)) = cold.bookings.last_mut() else {
+                break;
+            };
+            let part = volume.min(*sum);
+            *sum -= part;
+            volume -= part;
+            let (booking, empty) = (*booking, *sum == 0);
+            *cold.account.of(booking) -= part;
+            if empty {
+                cold.bookings.pop();
+            }
+        }
+    }
+}

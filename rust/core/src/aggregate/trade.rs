@@ -1,0 +1,316 @@
+//! In-order trades: the newest bar, or a newer one (docs/bars.md §4a).
+
+use crate::bar::{Bar, Level, Said, flags, src};
+use crate::session::Span;
+use crate::units::Ns;
+
+use super::fast::value_of;
+use super::state::{Booking, Clock, NO_TIME, Snap};
+use super::tick::Trade;
+use super::{Book, EdgeSplit, GapVolume, OpenSource};
+
+impl Book {
+    /// The bucket of `t` in the instrument's day; `None` outside continuous trading.
+    #[inline]
+    pub(super) fn span_of(&self, slot: usize, ns: Ns, t: Ns) -> Option<Span> {
+        self.cold[slot]
+            .schedule
+            .bucket(t, ns, self.options.anchor, self.options.tail)
+    }
+
+    /// A trade not older than the last one.
+    pub(super) fn in_order(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
+        if !self.cold[slot].reserved {
+            let day = self.cold[slot].day;
+            self.reserve(slot, day);
+        }
+        let excluded = trade.gap.is_some() && self.options.gap_volume == GapVolume::Exclude;
+        for base in 0..self.bases.len() {
+            let Some(span) = self.span_of(slot, self.bases[base].ns, trade.t) else {
+                continue;
+            };
+            let taken = self.in_order_base(slot, base, span, s, clock, &trade, excluded);
+            if base == 0 && (excluded || !taken) {
+                self.book(slot, Booking::Unattributed, trade.delta);
+            }
+        }
+        if self.bases.is_empty() {
+            self.cold[slot].account.bars += trade.delta;
+        }
+    }
+
+    /// False: the bar is final, the volume is nobody's.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one tick's facts, decided once by the caller"
+    )]
+    fn in_order_base(
+        &mut self,
+        slot: usize,
+        base: usize,
+        span: Span,
+        s: &Snap,
+        clock: &Clock,
+        trade: &Trade,
+        excluded: bool,
+    ) -> bool {
+        let at = slot * self.bases.len() + base;
+        let newest = &self.newest[at];
+        let newer = !newest.exists || span.start > newest.start;
+        let late = !self.is_open_to_change(span.end, clock);
+        // Only bars without volume can lie beyond a trade that is in order: the mode was raised.
+        let place = if newer || span.start == newest.start {
+            None
+        } else {
+            self.older[at].iter().rposition(|bar| bar.start == span.start)
+        };
+        let behind = !newer && span.start < newest.start;
+        if (behind && place.is_none()) || (late && !(trade.gap.is_some() && newer)) {
+            // What comes later starts above this volume, whoever's it was.
+            self.tally.late_dropped += u64::from(base == 0);
+            return false;
+        }
+        let mut delta = trade.delta;
+        let hot = self.hot[slot];
+        let mut clamps = hot.clamps;
+        if newer {
+            let floor = Level {
+                v: hot.v_star,
+                a: hot.a_star,
+                h: hot.h_star,
+                l: hot.l_star,
+            };
+            delta -= self.open_bar(slot, base, span, s, floor, trade);
+            clamps &= self.newest[at].clamp;
+        }
+        let carry = if excluded && !newer {
+            self.carry(slot, base).v
+        } else {
+            0
+        };
+        let bar = match place {
+            Some(i) => &mut self.older[at][i],
+            None => &mut self.newest[at],
+        };
+        if let Some(from) = trade.gap {
+            bar.flags |= flags::GAP;
+            bar.uncovered += (trade.t.min(span.end) - from.max(span.start)).max(0);
+            bar.gap_volume += delta;
+            if excluded && newer {
+                bar.floor.v = trade.v;
+                bar.floor.a = s.average;
+            } else if excluded {
+                bar.floor.v = carry + trade.delta;
+                bar.clamp = false;
+            }
+            if from < span.start {
+                bar.floor.h = bar.floor.h.max(s.high);
+                bar.floor.l = bar.floor.l.min(s.low);
+            }
+        }
+        let (value, bounded) = if excluded {
+            (0, true)
+        } else {
+            value_of(
+                &self.options.saying,
+                clamps,
+                s.price,
+                trade.v - delta,
+                hot.a_star,
+                trade.v,
+                s.average,
+            )
+        };
+        bar.take_price(trade.t, trade.v, s.price, s.high, s.low);
+        bar.top_v = trade.v;
+        bar.top_a = s.average;
+        bar.hmax = bar.hmax.max(s.high);
+        bar.lmin = bar.lmin.min(s.low);
+        bar.value2 += value;
+        bar.clamp &= bounded;
+        bar.updates = bar.updates.saturating_add(1);
+        bar.source = bar.source.max(trade.source);
+        self.dirty |= bar.sealed;
+        true
+    }
+
+    /// The level at the start of a base's newest bar.
+    fn carry(&self, slot: usize, base: usize) -> Level {
+        let at = slot * self.bases.len() + base;
+        let floor = self.newest[at].floor;
+        self.levels(&self.older[at])
+            .last()
+            .map_or(floor, |end| end.join(floor))
+    }
+
+    /// Opens the newest bar of a base. Gives the volume that `edge_split="prorata"` leaves to the bar before.
+    pub(super) fn open_bar(
+        &mut self,
+        slot: usize,
+        base: usize,
+        span: Span,
+        s: &Snap,
+        floor: Level,
+        trade: &Trade,
+    ) -> i64 {
+        let at = slot * self.bases.len() + base;
+        let seen = self.hot[slot].ets_star;
+        let straddle = seen == NO_TIME || seen < span.start;
+        let mut bar = self.new_bar(slot, span, floor, Some(self.newest[at]));
+        bar.straddle = straddle;
+        let mut moved = 0;
+        let before = &mut self.newest[at];
+        let splits = self.options.edge_split == EdgeSplit::Prorata && straddle && trade.gap.is_none();
+        if splits && before.exists && before.contains(seen) && trade.t > seen {
+            let (whole, part) = (i128::from(trade.t - seen), i128::from(span.start - seen));
+            moved = (i128::from(trade.delta) * part / whole) as i64;
+            before.top_v = floor.v + moved;
+            before.value2 += 2 * i128::from(s.price) * i128::from(moved);
+            before.clamp = false;
+            self.dirty |= before.sealed;
+            bar.floor.v += moved;
+            bar.clamp = false;
+        }
+        let before = *before;
+        self.first_of_the_day(slot, base, &mut bar, s);
+        if before.exists {
+            self.older[at].push(before);
+        }
+        self.newest[at] = bar;
+        self.opened = true;
+        self.expect(slot, span.end);
+        moved
+    }
+
+    /// A bar without ticks yet, with what it knows from its surroundings.
+    pub(super) fn new_bar(&mut self, slot: usize, span: Span, floor: Level, before: Option<Bar>) -> Bar {
+        let mut bar = Bar {
+            start: span.start,
+            end: span.end,
+            floor,
+            exists: true,
+            ..Bar::NONE
+        };
+        bar.flags |= self.join_flag(slot, span, &mut bar.uncovered);
+        let hot = &self.hot[slot];
+        if hot.oi_star_t != NO_TIME && hot.oi_star_t < span.end {
+            (bar.oi, bar.oi_t, bar.oi_v) = (hot.oi_star, hot.oi_star_t, hot.oi_star_v);
+        } else if let Some(before) = before.filter(|before| before.exists) {
+            (bar.oi, bar.oi_t, bar.oi_v) = (before.oi, before.oi_t, before.oi_v);
+        }
+        bar
+    }
+
+    /// What only the first bar of a date gets: the broker's open, the auction folded in (R8).
+    fn first_of_the_day(&mut self, slot: usize, base: usize, bar: &mut Bar, s: &Snap) {
+        let how = self.options.saying;
+        let clamps = self.hot[slot].clamps;
+        let cold = &mut self.cold[slot];
+        if cold.rebase_due & (1 << base) != 0 {
+            cold.rebase_due &= !(1 << base);
+            bar.flags |= flags::VOL_REBASED;
+        }
+        if cold.opened & (1 << base) != 0 {
+            return;
+        }
+        cold.opened |= 1 << base;
+        if self.options.open_source == OpenSource::DayOpen && cold.complete {
+            bar.day_open = s.day_open;
+        }
+        let Some((_, _, floor)) = cold.prints.first() else {
+            return;
+        };
+        bar.floor = *floor;
+        bar.flags |= flags::AUCTION;
+        bar.straddle = cold.before_prints == NO_TIME || cold.before_prints < bar.start;
+        let mut folded = 0;
+        for (print, trade, level) in &cold.prints {
+            let (value, bounded) = value_of(
+                &how,
+                clamps,
+                print.price,
+                level.v,
+                level.a,
+                trade.v,
+                print.average,
+            );
+            bar.take_price(trade.t, trade.v, print.price, print.high, print.low);
+            bar.top_v = trade.v;
+            bar.top_a = print.average;
+            bar.hmax = bar.hmax.max(print.high);
+            bar.lmin = bar.lmin.min(print.low);
+            bar.value2 += value;
+            bar.clamp &= bounded;
+            bar.updates += 1;
+            bar.source = bar.source.max(trade.source);
+            folded += trade.delta;
+        }
+        if base == 0 {
+            self.cold[slot].account.auction_open -= folded;
+            self.cold[slot]
+                .bookings
+                .retain(|(booking, _)| *booking != Booking::AuctionOpen);
+        }
+    }
+
+    /// PARTIAL if the bar contains the moment the feed joined (R12).
+    pub(super) fn join_flag(&self, slot: usize, span: Span, uncovered: &mut Ns) -> u32 {
+        let joined = self.cold[slot].t_join;
+        if joined >= span.start && joined < span.end {
+            *uncovered += joined - span.start;
+            return flags::PARTIAL;
+        }
+        0
+    }
+
+    /// A gap ends with a trade: it is remembered, and the bars in which it began lack their tails (R13).
+    pub(super) fn mark_gap_start(&mut self, slot: usize, from: Ns, to: Ns, clock: &Clock) {
+        self.tally.gaps += 1;
+        self.remember_gap(slot, from, to);
+        for base in 0..self.bases.len() {
+            let at = slot * self.bases.len() + base;
+            let ends_here = self.span_of(slot, self.bases[base].ns, to);
+            let older = self.older[at].iter_mut().chain([&mut self.newest[at]]);
+            let Some(bar) = older.into_iter().find(|bar| bar.exists && bar.contains(from)) else {
+                continue;
+            };
+            // The bar in which the gap also ends is marked by the tick itself.
+            let same = ends_here.is_some_and(|span| span.start == bar.start);
+            let open =
+                clock.now == NO_TIME || bar.end.saturating_add(self.options.final_after()) >= clock.now;
+            if open && !same {
+                bar.flags |= flags::GAP;
+                bar.uncovered += bar.end - from;
+                self.dirty |= bar.sealed;
+            }
+        }
+    }
+
+    /// An auction's or the post-close's own bar, in every interval, sealed by the clock (R8, R9).
+    pub(super) fn extra_bar(&mut self, slot: usize, which: usize, span: (Ns, Ns), s: &Snap, trade: &Trade) {
+        let mut said = self.cold[slot].extra[which].unwrap_or(Said::empty(span.0, span.1));
+        let length = span.1 - span.0;
+        said.absorb(&Said {
+            start: span.0,
+            end: span.1,
+            open: s.price,
+            high: s.price,
+            low: s.price,
+            close: s.price,
+            volume: trade.delta,
+            value2: 2 * i128::from(s.price) * i128::from(trade.delta),
+            width: -1,
+            oi: s.oi,
+            covered: crate::bar::FULL_COVERAGE * length,
+            length,
+            ticks: 1,
+            flags: flags::AUCTION | if s.has_oi { 0 } else { flags::NO_OI },
+            source: trade.source,
+            src: src::LIVE,
+            exists: true,
+        });
+        (said.length, said.covered) = (length, crate::bar::FULL_COVERAGE * length);
+        self.cold[slot].extra[which] = Some(said);
+        self.expect(slot, span.1);
+    }
+}

@@ -1,0 +1,373 @@
+//! Stage 7, engine: frames in, bars out. The one place that knows every stage.
+//!
+//! `apply` walks a frame, finds each packet's instrument, and lets the [`Book`] do the rest; it keeps
+//! the clocks of docs/bars.md §2 and the last packet of every instrument.
+
+mod push;
+mod snap;
+
+use crate::aggregate::{Book, Clock, Event, Options, Snap, Tally};
+use crate::error::DecodeError;
+use crate::interval::Interval;
+use crate::lookup::TokenMap;
+use crate::session::{ClassId, SessionTable};
+use crate::units::{Ns, SECOND};
+use crate::wire::kite::scale::segment;
+use crate::wire::kite::{Packet, ScaleTable, frame};
+
+pub use push::{PushError, Pushed};
+
+/// No instant.
+const NO_TIME: Ns = Ns::MIN;
+/// The typical delay before one was measured (R2).
+const FIRST_DELAY: Ns = 900_000_000;
+/// How far the typical delay moves for one packet.
+const DELAY_STEP: Ns = 1_000_000;
+/// A delay beyond this says nothing about the line: a cached tick, or a wrong clock.
+const ODD_DELAY: Ns = 60 * SECOND;
+
+/// What the engine is made with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub intervals: Vec<Interval>,
+    /// Bars kept for each instrument and interval, at least.
+    pub capacity: usize,
+    pub options: Options,
+    pub sessions: SessionTable,
+    pub scales: ScaleTable,
+    /// Tokens beyond this are counted as `untracked`, so that a hostile frame cannot take all memory.
+    pub max_instruments: usize,
+    /// Closed and revised bars kept for `drain`; beyond it the oldest go and are counted.
+    pub max_events: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            intervals: vec![Interval::Seconds(60)],
+            capacity: 500,
+            options: Options::default(),
+            sessions: SessionTable::builtin(),
+            scales: ScaleTable::kite(),
+            max_instruments: 20_000,
+            max_events: 262_144,
+        }
+    }
+}
+
+/// Who a slot is.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    pub token: u32,
+    pub symbol: Option<String>,
+}
+
+/// The last packet of an instrument as it came, for the board.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Raw {
+    bytes: [u8; 184],
+    len: u16,
+}
+
+impl Raw {
+    const NONE: Self = Self {
+        bytes: [0; 184],
+        len: 0,
+    };
+
+    /// The packet's bytes; empty if none came yet.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// A shorter packet that is a prefix of the longer layout renews that part and leaves the rest.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 184")]
+    fn renew(&mut self, body: &[u8]) {
+        let prefix = matches!(
+            (body.len(), self.len),
+            (8, 28 | 32 | 44 | 184) | (44, 184) | (28, 32)
+        );
+        self.bytes[..body.len()].copy_from_slice(body);
+        if !prefix {
+            self.len = body.len() as u16;
+        }
+    }
+}
+
+/// Counters. `packets = ticks + rejected`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub frames: u64,
+    pub heartbeats: u64,
+    pub bad_frames: u64,
+    pub packets: u64,
+    pub ticks: u64,
+    pub rejected: u64,
+    pub untracked: u64,
+    pub pushed: u64,
+}
+
+/// What one frame came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    pub ticks: usize,
+    pub rejected: usize,
+    pub depth20: usize,
+    /// What was wrong with the frame; its whole packets were applied all the same.
+    pub error: Option<DecodeError>,
+    pub is_heartbeat: bool,
+}
+
+/// Frames in, bars out.
+#[derive(Debug)]
+pub struct Engine {
+    scales: ScaleTable,
+    max_instruments: usize,
+    tokens: TokenMap,
+    instruments: Vec<Instrument>,
+    raws: Vec<Raw>,
+    /// By slot: the highest time pushed to it as history.
+    own: Vec<Ns>,
+    book: Book,
+    watermark: Ns,
+    timer: Ns,
+    skew: Ns,
+    delay: Ns,
+    has_exchange_time: bool,
+    counts: Counts,
+}
+
+impl Engine {
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let book = Book::new(
+            config.intervals,
+            config.capacity,
+            config.options,
+            config.sessions,
+            config.max_events,
+        );
+        Self {
+            scales: config.scales,
+            max_instruments: config.max_instruments,
+            tokens: TokenMap::new(),
+            instruments: Vec::new(),
+            raws: Vec::new(),
+            own: Vec::new(),
+            book,
+            watermark: NO_TIME,
+            timer: NO_TIME,
+            skew: Ns::MAX,
+            delay: FIRST_DELAY,
+            has_exchange_time: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// The slot of a token that is tracked.
+    #[must_use]
+    pub fn slot(&self, token: u32) -> Option<usize> {
+        self.tokens.get(token)
+    }
+
+    #[must_use]
+    pub fn instruments(&self) -> &[Instrument] {
+        &self.instruments
+    }
+
+    #[must_use]
+    pub fn raws(&self) -> &[Raw] {
+        &self.raws
+    }
+
+    #[must_use]
+    pub const fn scales(&self) -> &ScaleTable {
+        &self.scales
+    }
+
+    #[must_use]
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    pub const fn book_mut(&mut self) -> &mut Book {
+        &mut self.book
+    }
+
+    #[must_use]
+    pub const fn counts(&self) -> (Counts, Tally) {
+        (self.counts, self.book.tally)
+    }
+
+    /// The engine's clock: the later of the watermark and the timer (R25).
+    #[must_use]
+    pub fn now(&self) -> Option<Ns> {
+        let now = self.watermark.max(self.timer);
+        (now != NO_TIME).then_some(now)
+    }
+
+    /// Takes the events since the last call, oldest first.
+    pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.book.events.drain(..)
+    }
+
+    /// Adds an instrument. `None`: there are `max_instruments` already.
+    pub fn add(
+        &mut self,
+        token: u32,
+        class: ClassId,
+        divisor: i64,
+        tick: i64,
+        baseline: Option<i64>,
+    ) -> Option<usize> {
+        if self.instruments.len() >= self.max_instruments {
+            return None;
+        }
+        let slot = self.tokens.insert(token);
+        self.instruments.push(Instrument { token, symbol: None });
+        self.raws.push(Raw::NONE);
+        self.own.push(NO_TIME);
+        let added = self.book.add(class, divisor, tick, baseline);
+        debug_assert_eq!(slot, added);
+        Some(slot)
+    }
+
+    /// Names an instrument.
+    pub fn name(&mut self, slot: usize, symbol: String) {
+        self.instruments[slot].symbol = Some(symbol);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn meet(&mut self, token: u32) -> Option<usize> {
+        let divisor = i64::from(self.scales.of(token).divisor());
+        let class = self.book.sessions.class_of_segment(segment(token));
+        self.add(token, class, divisor, default_tick(token, divisor), None)
+    }
+
+    /// Applies one frame received at `rx` (0 = unknown).
+    ///
+    /// # Errors
+    /// [`DecodeError`] if not one whole packet could be read; what was aggregated before stays.
+    #[inline]
+    pub fn apply(&mut self, bytes: &[u8], rx: Ns) -> Result<Applied, DecodeError> {
+        let limit = if rx > 0 {
+            rx.saturating_add(ODD_DELAY)
+        } else {
+            Ns::MAX
+        };
+        let mut walk = frame(bytes);
+        let mut applied = Applied {
+            is_heartbeat: walk.is_heartbeat(),
+            ..Applied::default()
+        };
+        for body in walk.by_ref() {
+            let packet = Packet::read(body);
+            let Some(token) = packet.instrument_token() else {
+                continue;
+            };
+            applied.ticks += 1;
+            let Some(slot) = self.tokens.get(token).or_else(|| self.meet(token)) else {
+                self.counts.untracked += 1;
+                continue;
+            };
+            if let Packet::Full(full) = packet {
+                self.raws[slot].bytes.copy_from_slice(body);
+                self.raws[slot].len = 184;
+                let snap = self.snap_full(full, rx, limit);
+                self.step(slot, &snap);
+            } else {
+                applied.depth20 += usize::from(body.len() == 492);
+                self.other(slot, body, &packet, rx, limit);
+            }
+        }
+        applied.error = walk.error();
+        applied.rejected = walk.announced() - applied.ticks;
+        self.counts.frames += 1;
+        self.counts.heartbeats += u64::from(applied.is_heartbeat);
+        self.counts.packets += walk.announced() as u64;
+        self.counts.ticks += applied.ticks as u64;
+        self.counts.rejected += applied.rejected as u64;
+        match applied.error {
+            Some(error) if walk.missing() == walk.announced() => {
+                self.counts.bad_frames += 1;
+                Err(error)
+            }
+            _ => Ok(applied),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other(&mut self, slot: usize, body: &[u8], packet: &Packet<'_>, rx: Ns, limit: Ns) {
+        if body.len() <= 184 {
+            self.raws[slot].renew(body);
+        }
+        if let Some(snap) = self.snap_other(packet, rx, limit) {
+            self.step(slot, &snap);
+        } else if let Packet::Depth20(deep) = packet {
+            let ets = self.valid(deep.exchange_timestamp.get(), limit);
+            self.stamp(ets, rx);
+            self.tick_clock(ets, rx);
+        }
+    }
+
+    #[inline(always)]
+    fn step(&mut self, slot: usize, snap: &Snap) {
+        let clock = Clock {
+            now: self.watermark.max(self.timer),
+            watermark: self.watermark,
+        };
+        if snap.has_volume {
+            self.book.tick(slot, snap, &clock);
+        } else {
+            self.book.price_tick(slot, snap, &clock);
+        }
+        self.tick_clock(snap.ets, snap.rx);
+    }
+
+    /// Moves the watermark, and seals what is due (docs/bars.md §2).
+    #[inline(always)]
+    fn tick_clock(&mut self, ets: Ns, rx: Ns) {
+        if ets != 0 {
+            self.has_exchange_time = true;
+            self.watermark = self.watermark.max(ets);
+        } else if rx > 0 && !self.has_exchange_time {
+            self.watermark = self.watermark.max(rx.saturating_sub(self.delay));
+        }
+        let now = self.watermark.max(self.timer);
+        if now >= self.book.next_due() {
+            self.book.sweep(now);
+        }
+    }
+
+    /// Tells the engine the time: seals what the clock closes though nothing arrives (R25). Gives how many bars.
+    pub fn advance(&mut self, now: Ns) -> u64 {
+        let skew = if self.skew == Ns::MAX { 0 } else { self.skew };
+        self.timer = self.timer.max(now.saturating_sub(skew));
+        let before = self.book.tally.bars_closed;
+        let now = self.watermark.max(self.timer);
+        if now >= self.book.next_due() {
+            self.book.sweep(now);
+        }
+        self.book.tally.bars_closed - before
+    }
+
+    /// The feed is gone since `at` (R13).
+    pub fn disconnected(&mut self, at: Ns) {
+        self.book.disconnected(at);
+    }
+}
+
+/// A tick size when none is given: 0.05, for currencies 0.0025, at least one unit (R21).
+#[must_use]
+pub fn default_tick(token: u32, divisor: i64) -> i64 {
+    let (numerator, denominator) = if matches!(segment(token), 3 | 6) {
+        (25, 10_000)
+    } else {
+        (5, 100)
+    };
+    ((divisor * numerator + denominator - 1) / denominator).max(1)
+}

@@ -1,0 +1,131 @@
+//! Ticks from elsewhere: a price with a quantity, with a cumulative volume, or alone.
+
+use core::fmt;
+
+use crate::aggregate::Clock;
+use crate::units::Ns;
+use crate::wire::kite::scale::segment;
+
+use super::{Engine, default_tick};
+
+/// What a caller hands over: one trade or snapshot of one instrument.
+#[derive(Clone, Copy, Debug)]
+pub struct Pushed {
+    pub price: f64,
+    /// When it was at the exchange, UTC nanoseconds.
+    pub time: Ns,
+    /// Shares of this trade alone.
+    pub quantity: Option<i64>,
+    /// The day's volume so far.
+    pub cumulative: Option<i64>,
+    pub oi: Option<i64>,
+    /// When it was received, for a live tick; `None` for history, which moves no clock but its own.
+    pub rx: Option<Ns>,
+}
+
+/// Why a pushed tick was not taken. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PushError {
+    /// Not finite, or too large to be exact.
+    Price(f64),
+    /// Before 2000 or after 2200.
+    Time(Ns),
+    /// Negative, or beyond 2^53.
+    Volume(i64),
+    /// Both a quantity and a cumulative volume.
+    BothVolumes,
+    /// `max_instruments` are tracked already.
+    Full,
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Price(price) => write!(f, "price must be finite and below 9e8: {price}"),
+            Self::Time(time) => write!(
+                f,
+                "time_ns must be nanoseconds between the years 2000 and 2200: {time}"
+            ),
+            Self::Volume(volume) => write!(f, "quantity and volume must lie between 0 and 2**53: {volume}"),
+            Self::BothVolumes => write!(f, "give quantity or cumulative_volume, not both"),
+            Self::Full => write!(f, "too many instruments: raise max_instruments"),
+        }
+    }
+}
+
+impl core::error::Error for PushError {}
+
+/// Fine enough for every price a broker quotes; the float comes back exactly.
+const PUSHED_DIVISOR: i64 = 10_000_000;
+const OLDEST: Ns = 946_684_800_000_000_000;
+const NEWEST: Ns = 7_258_118_400_000_000_000;
+const LARGEST: i64 = 1 << 53;
+
+impl Engine {
+    /// One tick from elsewhere.
+    ///
+    /// # Errors
+    /// [`PushError`]; nothing was changed.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "bounded just above"
+    )]
+    pub fn push(&mut self, token: u32, tick: &Pushed) -> Result<(), PushError> {
+        let volumes = [tick.quantity, tick.cumulative, tick.oi];
+        if let Some(bad) = volumes.into_iter().flatten().find(|v| !(0..=LARGEST).contains(v)) {
+            return Err(PushError::Volume(bad));
+        }
+        if tick.quantity.is_some() && tick.cumulative.is_some() {
+            return Err(PushError::BothVolumes);
+        }
+        for time in [Some(tick.time), tick.rx].into_iter().flatten() {
+            if !(OLDEST..=NEWEST).contains(&time) {
+                return Err(PushError::Time(time));
+            }
+        }
+        let slot = self.tokens.get(token);
+        let divisor = slot.map_or(PUSHED_DIVISOR, |slot| self.book.divisor(slot));
+        let units = tick.price * divisor as f64;
+        if units.abs() >= LARGEST as f64 || units.is_nan() {
+            return Err(PushError::Price(tick.price));
+        }
+        let slot = match slot {
+            Some(slot) => slot,
+            None => {
+                let class = self.book.sessions.class_of_segment(segment(token));
+                self.add(token, class, divisor, default_tick(token, divisor), None)
+                    .ok_or(PushError::Full)?
+            }
+        };
+        self.counts.pushed += 1;
+        let rx = tick.rx.unwrap_or(0);
+        let mut snap = self.snap_given(units.round_ties_even() as i64, tick.time, rx);
+        snap.has_oi = tick.oi.is_some();
+        snap.oi = tick.oi.unwrap_or(0);
+        snap.has_volume = tick.quantity.is_some() || tick.cumulative.is_some();
+        snap.volume = match (tick.cumulative, tick.quantity) {
+            (Some(volume), _) => volume,
+            (None, Some(quantity)) => self.book.add_quantity(slot, tick.time, quantity),
+            (None, None) => 0,
+        };
+        if tick.rx.is_some() {
+            self.stamp(tick.time, rx);
+            self.step(slot, &snap);
+            return Ok(());
+        }
+        let clock = Clock {
+            now: self.own[slot],
+            watermark: super::NO_TIME,
+        };
+        if snap.has_volume {
+            self.book.tick(slot, &snap, &clock);
+        } else {
+            self.book.price_tick(slot, &snap, &clock);
+        }
+        self.own[slot] = self.own[slot].max(tick.time);
+        self.book.close_own(slot, self.own[slot]);
+        Ok(())
+    }
+}

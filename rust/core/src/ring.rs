@@ -1,0 +1,310 @@
+//! Stage 6, ring: sealed bars in column pages that readers see without a copy.
+//!
+//! A [`Page`] is ten columns of 64-bit words. Its one writer stores a row's words, then publishes the
+//! new length with Release; a reader takes the length with Acquire and sees `[0..len)`, which never
+//! changes and never moves. A correction makes a corrected copy of the page; views of the old one
+//! stay as they were. The rows written last wait in a small tail and go to the columns a few at a
+//! time, because ten columns are ten cache lines: one row at a time costs ten misses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::bar::{Row, WORDS};
+use crate::units::Ns;
+
+/// Rows that wait before they are written to the columns.
+const TAIL: usize = 4;
+
+/// Fixed-capacity columns of sealed bars.
+#[derive(Debug)]
+pub struct Page {
+    words: Box<[AtomicU64]>,
+    rows: usize,
+    len: AtomicUsize,
+}
+
+impl Page {
+    /// A page for `rows` bars. Every word is written here, so the kernel has given the memory before the first tick needs it.
+    #[must_use]
+    pub fn new(rows: usize) -> Self {
+        let words = (0..rows * WORDS).map(|_| AtomicU64::new(0)).collect();
+        Self {
+            words,
+            rows,
+            len: AtomicUsize::new(0),
+        }
+    }
+
+    /// Number of rows that are published.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// True if no row is published.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of rows there is room for.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.rows
+    }
+
+    /// One column, all of its capacity; only `[0..len)` means anything.
+    #[must_use]
+    #[inline]
+    pub fn column(&self, word: usize) -> &[AtomicU64] {
+        &self.words[word * self.rows..(word + 1) * self.rows]
+    }
+
+    /// One published row.
+    #[must_use]
+    pub fn row(&self, at: usize) -> Row {
+        assert!(at < self.len(), "row {at} is not published");
+        let mut words = [0; WORDS];
+        for (word, out) in words.iter_mut().enumerate() {
+            *out = self.words[word * self.rows + at].load(Ordering::Relaxed);
+        }
+        Row::from_words(&words)
+    }
+
+    fn append(&self, rows: &[Row]) {
+        let at = self.len.load(Ordering::Relaxed);
+        for (i, row) in rows.iter().enumerate() {
+            for (word, value) in row.words().into_iter().enumerate() {
+                self.words[word * self.rows + at + i].store(value, Ordering::Relaxed);
+            }
+        }
+        self.len.store(at + rows.len(), Ordering::Release);
+    }
+
+    /// Copies `count` rows of `from`, starting at its row `first`, behind the rows already here.
+    fn copy_from(&self, from: &Self, first: usize, count: usize) {
+        let at = self.len.load(Ordering::Relaxed);
+        for word in 0..WORDS {
+            let source = &from.column(word)[first..first + count];
+            for (i, value) in source.iter().enumerate() {
+                self.words[word * self.rows + at + i].store(value.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        self.len.store(at + count, Ordering::Release);
+    }
+}
+
+/// What a reader holds: a page and the part of it that is the ring's.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub page: Arc<Page>,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl View {
+    /// Number of bars in the view.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// True if the view has no bar.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// One bar, oldest first.
+    #[must_use]
+    pub fn row(&self, at: usize) -> Row {
+        self.page.row(self.start + at)
+    }
+
+    /// The view's part of one column.
+    #[must_use]
+    pub fn column(&self, word: usize) -> &[AtomicU64] {
+        &self.page.column(word)[self.start..self.end]
+    }
+}
+
+/// The sealed bars of one instrument and interval: at least the last `capacity` are kept.
+#[derive(Debug)]
+pub struct Ring {
+    page: Arc<Page>,
+    tail: [Row; TAIL],
+    waiting: usize,
+    capacity: usize,
+    last: Ns,
+}
+
+const BLANK: Row = Row {
+    time: 0,
+    open: 0.0,
+    high: 0.0,
+    low: 0.0,
+    close: 0.0,
+    volume: 0,
+    vwap: 0.0,
+    oi: 0,
+    ticks: 0,
+    flags: 0,
+    vwap_err: 0.0,
+    coverage: 0,
+    rev: 0,
+    origin: 0,
+};
+
+impl Ring {
+    /// A ring that keeps the last `capacity` bars, without memory for any yet; `empty` is shared by all such.
+    #[must_use]
+    pub fn new(capacity: usize, empty: &Arc<Page>) -> Self {
+        Self {
+            page: Arc::clone(empty),
+            tail: [BLANK; TAIL],
+            waiting: 0,
+            capacity: capacity.max(1),
+            last: Ns::MIN,
+        }
+    }
+
+    /// Largest page: room beyond the capacity, so that moving the last bars to a new page is rare.
+    fn largest(&self) -> usize {
+        self.capacity + (self.capacity / 4).max(2 * TAIL)
+    }
+
+    /// Makes room for `rows` bars now, so that no tick pays for it later.
+    pub fn reserve(&mut self, rows: usize) {
+        let rows = rows.next_multiple_of(TAIL).min(self.largest());
+        if self.page.capacity() < rows {
+            self.move_to(rows);
+        }
+    }
+
+    /// Start of the newest bar; `Ns::MIN` if there is none.
+    #[must_use]
+    #[inline]
+    pub const fn last_time(&self) -> Ns {
+        self.last
+    }
+
+    /// Adds the newest bar.
+    #[inline]
+    pub fn push(&mut self, row: Row) {
+        if self.waiting == TAIL {
+            self.flush();
+        }
+        self.tail[self.waiting] = row;
+        self.waiting += 1;
+        self.last = row.time;
+    }
+
+    fn move_to(&mut self, rows: usize) {
+        let len = self.page.len();
+        let keep = len.min(self.capacity);
+        let page = Page::new(rows.max(keep));
+        page.copy_from(&self.page, len - keep, keep);
+        self.page = Arc::new(page);
+    }
+
+    /// Writes what waits in the tail to the columns.
+    pub fn flush(&mut self) {
+        if self.waiting == 0 {
+            return;
+        }
+        let needed = self.page.len() + self.waiting;
+        if needed > self.page.capacity() {
+            let grown = (self.page.capacity() * 2).max(4 * TAIL).min(self.largest());
+            self.move_to(if needed <= grown { grown } else { self.largest() });
+        }
+        self.page.append(&self.tail[..self.waiting]);
+        self.waiting = 0;
+    }
+
+    /// The last `capacity` bars, contiguous.
+    pub fn view(&mut self) -> View {
+        self.flush();
+        let end = self.page.len();
+        View {
+            page: Arc::clone(&self.page),
+            start: end.saturating_sub(self.capacity),
+            end,
+        }
+    }
+
+    /// Number of bars a view would show.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (self.page.len() + self.waiting).min(self.capacity)
+    }
+
+    /// True if no bar was sealed yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The newest bars first; the tail is not written for it.
+    pub fn newest_first(&self) -> impl Iterator<Item = Row> + '_ {
+        let tail = self.tail[..self.waiting].iter().rev().copied();
+        tail.chain((0..self.page.len()).rev().map(|at| self.page.row(at)))
+    }
+
+    /// The bar that starts at `time`, if it is still kept.
+    #[must_use]
+    pub fn find(&self, time: Ns) -> Option<Row> {
+        self.newest_first()
+            .take_while(|row| row.time >= time)
+            .find(|row| row.time == time)
+    }
+
+    /// Replaces the bar that starts at `row.time`, or puts a new one where it belongs in time.
+    /// A bar that readers may have seen is not touched: they keep their page, the ring gets a corrected copy.
+    pub fn put(&mut self, row: Row) {
+        if row.time > self.last {
+            self.push(row);
+            return;
+        }
+        if let Some(held) = self.tail[..self.waiting]
+            .iter_mut()
+            .find(|held| held.time == row.time)
+        {
+            *held = row;
+            return;
+        }
+        self.rewrite(&[row]);
+    }
+
+    /// Merges `rows` (ascending) into a corrected copy; a row with the start of a kept one replaces it.
+    pub fn rewrite(&mut self, rows: &[Row]) {
+        self.flush();
+        let old = &self.page;
+        let mut merged: Vec<Row> = Vec::with_capacity(old.len() + rows.len());
+        let (mut i, mut j) = (0, 0);
+        while i < old.len() || j < rows.len() {
+            let kept = (i < old.len()).then(|| old.row(i));
+            match (kept, rows.get(j)) {
+                (Some(kept), Some(new)) if kept.time < new.time => {
+                    merged.push(kept);
+                    i += 1;
+                }
+                (kept, Some(new)) => {
+                    i += usize::from(kept.is_some_and(|kept| kept.time == new.time));
+                    merged.push(*new);
+                    j += 1;
+                }
+                (Some(kept), None) => {
+                    merged.push(kept);
+                    i += 1;
+                }
+                (None, None) => break,
+            }
+        }
+        let skip = merged.len().saturating_sub(self.largest());
+        let page = Page::new(self.page.capacity().max(merged.len() - skip));
+        page.append(&merged[skip..]);
+        self.last = merged.last().map_or(Ns::MIN, |row| row.time);
+        self.page = Arc::new(page);
+    }
+}
