@@ -160,6 +160,11 @@ class Base:
             found = self.open(day, span, later[0].floor if later else floor, state)
         return found
 
+    def start_volume(self, volume: int, average: int) -> None:
+        """Volume is known from here on: the bars that price-only packets opened begin at this level."""
+        for bar in self.bars:
+            bar.floor = Level(volume, average, bar.floor.high, bar.floor.low)
+
     # What the clock and corrections make of the bars.
 
     def revise(self, clock: int | None, divisor: int, events: list) -> None:

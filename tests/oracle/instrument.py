@@ -212,6 +212,8 @@ class Instrument:
             self.trade_time = at.ltt or stamp
             self.complete, self.joined = False, stamp
             self._seed(p)
+            for base in self.bases:
+                base.start_volume(volume, p.average)
         self._quote_fields(p, stamp, volume)
         return False
 

@@ -1,4 +1,4 @@
-"""Oracle, stage session: hours written down by hand for the dates of the tests (R5), and bars cut from them (R6, R7)."""
+"""Oracle, stage session: hours written down by hand for the tests (R5), and bars cut from them (R6, R7)."""
 
 from __future__ import annotations
 
