@@ -213,6 +213,9 @@ def fold(span: tuple[int, int], minutes: list[Content], joined: bool) -> Content
     flags = PARTIAL if joined else 0
     for minute in minutes:
         flags |= minute.flags
+    for lacking in (NO_OI, NO_VOLUME):
+        if not all(minute.flags & lacking for minute in minutes):
+            flags &= ~lacking
     return Content(
         *span,
         minutes[0].open,
@@ -222,7 +225,7 @@ def fold(span: tuple[int, int], minutes: list[Content], joined: bool) -> Content
         sum(minute.volume for minute in minutes),
         sum(minute.value2 for minute in minutes),
         spread,
-        minutes[-1].oi,
+        next((minute.oi for minute in reversed(minutes) if minute.oi is not None), None),
         sum(minute.ticks for minute in minutes),
         flags,
         max(minute.source for minute in minutes),
