@@ -20,5 +20,6 @@ pub mod lookup;
 pub mod market;
 pub mod ring;
 pub mod session;
+pub mod tick;
 pub mod units;
 pub mod wire;

@@ -13,6 +13,6 @@ mod frame;
 pub mod packet;
 pub mod scale;
 
-pub use frame::{Census, Frame, census, frame};
+pub use frame::{Census, Frame, Run, census, frame};
 pub use packet::Packet;
 pub use scale::{Scale, ScaleError, ScaleTable};

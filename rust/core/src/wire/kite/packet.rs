@@ -7,7 +7,20 @@ use zerocopy::big_endian::{I32, U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// A packet struct: its bytes are its layout.
-pub trait Body: FromBytes + IntoBytes + Unaligned + Immutable + KnownLayout {}
+pub trait Body: FromBytes + IntoBytes + Unaligned + Immutable + KnownLayout {
+    /// The token that every layout begins with.
+    fn instrument_token(&self) -> u32;
+}
+
+/// A body behind its length field, as it lies in a frame.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Framed<P> {
+    pub length: U16,
+    pub body: P,
+}
 
 macro_rules! packet {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? }) => {
@@ -140,13 +153,18 @@ packet! {
     }
 }
 
-impl Body for Ltp {}
-impl Body for Ltpc {}
-impl Body for IndexQuote {}
-impl Body for IndexFull {}
-impl Body for Quote {}
-impl Body for Full {}
-impl Body for Depth20 {}
+macro_rules! bodies {
+    ($($name:ident),*) => {
+        $(impl Body for $name {
+            #[inline(always)]
+            fn instrument_token(&self) -> u32 {
+                self.instrument_token.get()
+            }
+        })*
+    };
+}
+
+bodies!(Ltp, Ltpc, IndexQuote, IndexFull, Quote, Full, Depth20);
 
 /// A packet's body, told apart by its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

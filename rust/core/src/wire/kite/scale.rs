@@ -131,15 +131,15 @@ impl ScaleTable {
     /// The scale of a token's segment.
     #[inline]
     #[must_use]
-    pub fn of(&self, instrument_token: u32) -> Scale {
-        self.by_segment[usize::from(segment(instrument_token))]
+    pub fn of(&self, instrument_token: u32) -> &Scale {
+        &self.by_segment[usize::from(segment(instrument_token))]
     }
 
     /// The scale of a segment.
     #[inline]
     #[must_use]
-    pub fn segment(&self, segment: u8) -> Scale {
-        self.by_segment[usize::from(segment)]
+    pub fn segment(&self, segment: u8) -> &Scale {
+        &self.by_segment[usize::from(segment)]
     }
 }
 
