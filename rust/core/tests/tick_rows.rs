@@ -6,9 +6,7 @@ use proptest::prelude::*;
 use tickloom_core::tick::{Depth20Row, INDEX, Mode, TRADABLE, TickRow};
 use tickloom_core::tick::{decode_depth20, decode_rows, decode_rows_portably};
 use tickloom_core::wire::kite::emit::FrameBuilder;
-use tickloom_core::wire::kite::packet::{
-    Depth20, Full, IndexFull, IndexQuote, Level, Ltp, Ltpc, Quote,
-};
+use tickloom_core::wire::kite::packet::{Depth20, Full, IndexFull, IndexQuote, Level, Ltp, Ltpc, Quote};
 use tickloom_core::wire::kite::{ScaleTable, census};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -100,17 +98,10 @@ fn a_full_packet_keeps_every_field() {
     let row = one(&packet);
     let day = [1285.5, 1305.9, 1275.5, 1272.1];
     assert_eq!(
-        (
-            row.instrument_token,
-            row.last_price,
-            row.average_traded_price
-        ),
+        (row.instrument_token, row.last_price, row.average_traded_price),
         (408_065, 1299.05, 1290.29)
     );
-    assert_eq!(
-        [row.day_open, row.day_high, row.day_low, row.prev_close],
-        day
-    );
+    assert_eq!([row.day_open, row.day_high, row.day_low, row.prev_close], day);
     assert_eq!(row.change, (1299.05 - 1272.1) * 100.0 / 1272.1);
     assert_eq!((row.last_traded_quantity, row.volume_traded), (2, u32::MAX));
     assert_eq!(
@@ -239,10 +230,7 @@ fn twenty_levels_are_kept_beside_the_row_with_its_first_five() {
         (3_000_000_000, Mode::Depth20 as u8)
     );
     let levels = decode_depth20(&bytes, &ScaleTable::kite());
-    assert_eq!(
-        levels.iter().map(|deep| deep.row).collect::<Vec<_>>(),
-        [1, 2]
-    );
+    assert_eq!(levels.iter().map(|deep| deep.row).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(levels[0].bid_orders, core::array::from_fn(|i| i as u16));
     assert_eq!(
         levels[1].ask_price,

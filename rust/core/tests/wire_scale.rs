@@ -16,15 +16,8 @@ fn the_default_divisors_are_the_protocols() {
             6 | 12 => 10_000,
             _ => 100,
         };
-        assert_eq!(
-            table.segment(segment).divisor(),
-            divisor,
-            "segment {segment}"
-        );
-        assert_eq!(
-            table.of(0xabcd_ef00 | u32::from(segment)).divisor(),
-            divisor
-        );
+        assert_eq!(table.segment(segment).divisor(), divisor, "segment {segment}");
+        assert_eq!(table.of(0xabcd_ef00 | u32::from(segment)).divisor(), divisor);
     }
 }
 
@@ -43,9 +36,7 @@ fn the_four_known_prices_of_the_nco_segment_come_out_right() {
 
 #[test]
 fn a_scale_can_be_replaced_and_zero_is_refused() {
-    let table = ScaleTable::kite()
-        .with(12, 1_000)
-        .expect("1,000 is a divisor");
+    let table = ScaleTable::kite().with(12, 1_000).expect("1,000 is a divisor");
     assert_eq!(table.of(31_132_428).to_f64(3_782_000), 3_782.0);
     assert_eq!(table.of(1), ScaleTable::kite().of(1));
     let refused = ScaleTable::kite().with(12, 0).expect_err("0 is no divisor");

@@ -183,7 +183,5 @@ fn levels<const N: usize>(levels: &[Level; N], scale: &Scale) -> ([f64; N], [u32
 
 #[inline(always)]
 fn first_five(levels: &[Level; 20]) -> &[Level; 5] {
-    levels
-        .first_chunk()
-        .expect("twenty levels have a first five")
+    levels.first_chunk().expect("twenty levels have a first five")
 }

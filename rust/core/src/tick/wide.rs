@@ -35,12 +35,7 @@ pub(super) fn available() -> Option<V3> {
     V3::try_new()
 }
 
-pub(super) fn decode_rows(
-    simd: V3,
-    bytes: &[u8],
-    scales: &ScaleTable,
-    rows: &mut [TickRow],
-) -> usize {
+pub(super) fn decode_rows(simd: V3, bytes: &[u8], scales: &ScaleTable, rows: &mut [TickRow]) -> usize {
     struct Walk<'a> {
         simd: V3,
         bytes: &'a [u8],
@@ -104,9 +99,7 @@ fn prices(simd: V3, raw: __m256i, scale: &Scale) -> __m256d {
     const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
     let biased = simd.avx2._mm256_or_si256(raw, cast([TWO_TO_52; 4]));
     let raw = simd.avx._mm256_sub_pd(cast(biased), cast([TWO_TO_52; 4]));
-    let low = simd
-        .avx
-        ._mm256_mul_pd(raw, simd.avx._mm256_set1_pd(scale.low));
+    let low = simd.avx._mm256_mul_pd(raw, simd.avx._mm256_set1_pd(scale.low));
     simd.fma
         ._mm256_fmadd_pd(raw, simd.avx._mm256_set1_pd(scale.high), low)
 }
@@ -172,10 +165,9 @@ fn full(simd: V3, packet: &Full, scale: &Scale, row: &mut TickRow) {
         ._mm256_permutevar8x32_epi32(quantities, cast([0u32, 3, 6, 1, 4, 7, 2, 5]));
     slots[5] = cast(shuffle(simd, quantities, WORDS, WORDS));
     let orders = field::<0b0110_1101, 0b0100_1001>(simd, book);
-    let low = simd.ssse3._mm_shuffle_epi8(
-        simd.avx._mm256_castsi256_si128(orders),
-        cast(ORDERS_2_5_0_3),
-    );
+    let low = simd
+        .ssse3
+        ._mm_shuffle_epi8(simd.avx._mm256_castsi256_si128(orders), cast(ORDERS_2_5_0_3));
     let high = simd.avx2._mm256_extracti128_si256::<1>(orders);
     let high = simd.ssse3._mm_shuffle_epi8(high, cast(ORDERS_6_1_4_7));
     let orders: [u8; 16] = cast(simd.sse2._mm_or_si128(low, high));

@@ -13,9 +13,7 @@ pub trait Body: FromBytes + IntoBytes + Unaligned + Immutable + KnownLayout {
 }
 
 /// A body behind its length field, as it lies in a frame.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Unaligned, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Framed<P> {
     pub length: U16,
