@@ -29,7 +29,9 @@ mod run;
 mod trades;
 mod truth;
 
-pub use config::{Auction, Hours, Instrument, Kind, Liquidity, MarketConfig, MarketError, Mode, Span};
+pub use config::{
+    Auction, Hours, Instrument, Kind, Liquidity, MarketConfig, MarketError, Mode, Span, at as instant,
+};
 pub use delivery::{Delivered, Event};
 pub use faults::Faults;
 pub use population::Population;

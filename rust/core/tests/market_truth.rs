@@ -10,6 +10,9 @@ const DAY: i64 = 20_635;
 /// 2026-08-03, a Monday: the first date of the closing auction.
 const CAS_DAY: i64 = 20_668;
 
+/// Start, open, high, low, close, volume, value, trades.
+type Row = (Ns, u32, u32, u32, u32, u64, u64, u32);
+
 fn market(population: Population, day: i64, days: u32, seed: u64) -> Market {
     Market::new(population.config(day, days).unwrap(), seed).unwrap()
 }
@@ -24,12 +27,7 @@ fn crowd() -> Population {
     }
 }
 
-fn slow_bars(
-    trades: &[Trade],
-    open: Ns,
-    close: Ns,
-    interval: Ns,
-) -> Vec<(Ns, u32, u32, u32, u32, u64, u64, u32)> {
+fn slow_bars(trades: &[Trade], open: Ns, close: Ns, interval: Ns) -> Vec<Row> {
     let mut bars: BTreeMap<Ns, Vec<&Trade>> = BTreeMap::new();
     for trade in trades.iter().filter(|trade| trade.phase == Phase::Continuous) {
         let mut start = open;
@@ -57,7 +55,7 @@ fn slow_bars(
     bars.into_iter().map(fold).collect()
 }
 
-fn row(bar: &TruthBar) -> (Ns, u32, u32, u32, u32, u64, u64, u32) {
+fn row(bar: &TruthBar) -> Row {
     (
         bar.start, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.value, bar.trades,
     )

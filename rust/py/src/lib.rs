@@ -1,5 +1,7 @@
 //! tickloom._core: the pane of glass between Python and tickloom-core.
 
+mod market;
+
 use pyo3::prelude::*;
 
 #[pymodule]
@@ -7,4 +9,7 @@ mod _core {
     /// Whether debug assertions are compiled in: such a build is slow and no benchmark may use it.
     #[pymodule_export]
     const DEBUG_BUILD: bool = cfg!(debug_assertions);
+
+    #[pymodule_export]
+    use crate::market::{Market, MarketEvents};
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::faults::Faults;
+use crate::session::calendar::weekday;
 use crate::units::{Ns, SECOND, ist_midnight};
 
 /// How often an instrument trades.
@@ -25,12 +26,58 @@ pub enum Kind {
     Index,
 }
 
+impl Liquidity {
+    /// The word for it, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Liquid => "liquid",
+            Self::Middling => "middling",
+            Self::Thin => "thin",
+        }
+    }
+}
+
+impl Kind {
+    /// The word for it, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Equity => "equity",
+            Self::Future => "future",
+            Self::Option => "option",
+            Self::Index => "index",
+        }
+    }
+}
+
 /// What a subscription streams (kite-protocol §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     Ltp,
     Quote,
     Full,
+}
+
+impl Mode {
+    /// The protocol's word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ltp => "ltp",
+            Self::Quote => "quote",
+            Self::Full => "full",
+        }
+    }
+
+    /// Reads the protocol's word.
+    ///
+    /// # Errors
+    /// [`MarketError::BadMode`] for any other.
+    pub fn parse(word: &str) -> Result<Self, MarketError> {
+        let mut modes = [Self::Ltp, Self::Quote, Self::Full].into_iter();
+        modes.find(|mode| mode.name() == word).ok_or(MarketError::BadMode)
+    }
 }
 
 /// A span of the day, [from, to), in seconds since midnight IST.
@@ -146,13 +193,24 @@ impl MarketConfig {
     /// The trading dates, as days since 1970-01-01.
     #[must_use]
     pub fn trading_days(&self) -> Vec<i64> {
-        // 1970-01-01 was a Thursday, so day 2 and day 3 were the first weekend.
-        let weekend = |day: i64| matches!((day + 3).rem_euclid(7), 5 | 6);
-        let later = (self.first_day + 1..).filter(|&day| !weekend(day));
+        let later = (self.first_day + 1..).filter(|&day| weekday(day) < 5);
         core::iter::once(self.first_day)
             .chain(later)
             .take(self.days as usize)
             .collect()
+    }
+
+    /// Subscribes one instrument in another mode than the rest.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownToken`] when the market has no such instrument.
+    pub fn set_mode(&mut self, token: u32, mode: Mode) -> Result<(), MarketError> {
+        let instrument = self
+            .instruments
+            .iter_mut()
+            .find(|instrument| instrument.token == token);
+        instrument.ok_or(MarketError::UnknownToken(token))?.mode = mode;
+        Ok(())
     }
 
     pub(crate) fn check(&self) -> Result<(), MarketError> {
@@ -193,7 +251,8 @@ impl MarketConfig {
 }
 
 /// The instant of a second of an IST day.
-pub(crate) const fn at(day: i64, second: u32) -> Ns {
+#[must_use]
+pub const fn at(day: i64, second: u32) -> Ns {
     ist_midnight(day) + second as Ns * SECOND
 }
 
@@ -203,6 +262,9 @@ pub(crate) const fn at(day: i64, second: u32) -> Ns {
 pub enum MarketError {
     NoInstruments,
     DuplicateToken(u32),
+    UnknownToken(u32),
+    /// Neither ltp nor quote nor full.
+    BadMode,
     /// Phases out of order, or past midnight.
     BadHours(u32),
     /// A price grid of 0, or a base price under 20 ticks or over 2,000,000,000 units.
@@ -227,6 +289,8 @@ impl fmt::Display for MarketError {
         match self {
             Self::NoInstruments => f.write_str("a market needs at least one instrument"),
             Self::DuplicateToken(token) => write!(f, "two instruments share one token: {token}"),
+            Self::UnknownToken(token) => write!(f, "no such instrument in the market: {token}"),
+            Self::BadMode => f.write_str("not a mode, which are ltp, quote and full"),
             Self::BadHours(token) => write!(f, "phases of the day out of order for token: {token}"),
             Self::BadPrice(token) => write!(f, "base price or tick size out of range for token: {token}"),
             Self::BadLot(token) => write!(f, "lot outside 1 to 100000 for token: {token}"),

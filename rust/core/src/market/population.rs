@@ -115,12 +115,12 @@ impl Population {
             Kind::Option => ("CE", 2, 50),
             _ => ("", 1, 1),
         };
-        // From 20 rupees (an option) or 200 (the others) upwards, spread over a decade or so.
+        // From 20 rupees (an option) or 600 (the others) upwards.
         let step = nth.wrapping_mul(2_654_435_761) >> 8;
         let base_price = if kind == Kind::Option {
             2_000 + step % 30_000
         } else {
-            20_000 + step % 280_000
+            60_000 + step % 240_000
         };
         Instrument {
             // Exchange tokens of real instruments are not evenly spaced either.

@@ -4,6 +4,7 @@ use super::config::{Kind, MarketConfig, at};
 use super::delivery::{Delivered, Delivery, Event, Parcel};
 use super::live::{Live, LiveIndex, quote_chance, seconds};
 use super::rng::Rng;
+use crate::session::calendar::weekday;
 use crate::units::{Ns, SECOND};
 
 const PURPOSE: u64 = 6;
@@ -60,11 +61,7 @@ impl Run {
         let market = &plan.config.instruments;
         let day = plan.days[0];
         // The date before the first, for stale ticks: yesterday, or Friday.
-        let before = if (day + 3).rem_euclid(7) == 0 {
-            day - 3
-        } else {
-            day - 1
-        };
+        let before = if weekday(day) == 0 { day - 3 } else { day - 1 };
         let player = |(instrument, &near_wrap): (&super::config::Instrument, &bool)| match instrument.kind {
             Kind::Index => Player::Index(Box::new(LiveIndex::new(plan.seed, instrument, market, day))),
             _ => Player::Trades(Box::new(Live::new(plan.seed, instrument, day, before, near_wrap))),

@@ -45,7 +45,7 @@ const fn character(liquidity: Liquidity) -> Character {
         Liquidity::Liquid => Character {
             rate: 3.0,
             spread: 1,
-            restless: 80,
+            restless: 60,
             lots: 60,
         },
         Liquidity::Middling => Character {
