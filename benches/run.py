@@ -19,9 +19,8 @@ from tickloom import _core
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benches" / "results" / "latest.json"
-DOCUMENT = REPOSITORY / "docs" / "performance.md"
 UNITS = {"ps": 1e-3, "ns": 1.0, "µs": 1e3, "ms": 1e6, "s": 1e9}
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->"
 
 
 def machine() -> dict[str, Any]:
@@ -88,12 +87,11 @@ def full_day() -> dict[str, Any]:
     return result
 
 
-def write_document(results: dict[str, Any]) -> None:
-    """Puts the table between the marks of docs/performance.md."""
-    text = DOCUMENT.read_text()
+def between_marks(path: Path, shown: str) -> None:
+    """Replaces what stands between the marks of a document."""
+    text = path.read_text()
     before, after = text.index(BEGIN) + len(BEGIN), text.index(END)
-    shown = f"\n{table.provenance(results)}\n\n{table.markdown(results)}\n"
-    DOCUMENT.write_text(text[:before] + shown + text[after:])
+    path.write_text(text[:before] + shown + text[after:])
 
 
 def main() -> int:
@@ -126,7 +124,8 @@ def main() -> int:
     if not options.only and not options.no_rust:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-        write_document(results)
+        between_marks(REPOSITORY / "docs" / "performance.md", table.page(results))
+        between_marks(REPOSITORY / "README.md", table.front(results))
     return 0
 
 

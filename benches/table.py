@@ -167,3 +167,30 @@ def provenance(results: dict[str, Any]) -> str:
         f"Interpreter: {machine['python']} ({machine['interpreter']}). "
         f"Date: {results['date']}. Command: `{results['command']}`."
     )
+
+
+def page(results: dict[str, Any]) -> str:
+    """What stands between the marks of docs/performance.md."""
+    return f"\n{provenance(results)}\n\n{markdown(results)}\n\n"
+
+
+FRONT = (
+    ("parse a frame of 50 to a numpy array", "parse, 50 a frame", "vendor"),
+    ("the same, against the best numpy decode of all fields", "parse, 50 a frame", "numpy"),
+    ("parse a frame of 50 to the vendor's own dicts", "to_dicts, 50 a frame", "vendor"),
+    ("9,000 instruments, seven intervals: bytes to bars", "apply, 9,000 instruments", "vendor and plain builder"),
+    ("read a column of 500 bars", "a column of 500 bars", None),
+)
+
+
+def front(results: dict[str, Any]) -> str:
+    """What stands between the marks of README.md: the head of the table, in words."""
+    lines = {(line["row"], line.get("rival")): line for line in results["lines"]}
+    shown = []
+    for claim, row, rival in FRONT:
+        line = lines[row, rival]
+        figure = f"{number(line['ns'])} ns" if rival is None else f"{number(line['ns'])} ns a packet"
+        if rival is not None:
+            figure += f", {number(line['ratio'])}x {RIVAL_NAMES[rival]}"
+        shown.append(f"| {claim} | {figure} | `make bench` |\n")
+    return "".join(shown)

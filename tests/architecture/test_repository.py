@@ -115,3 +115,13 @@ def test_every_target_of_the_makefile_says_what_it_does(repository: Path) -> Non
     phony = set(re.findall(r"^\.PHONY: (\S+)", makefile, flags=re.MULTILINE))
     described = set(re.findall(r"^([a-z-]+):.*## \S", makefile, flags=re.MULTILINE))
     assert phony == described
+
+
+def test_the_architecture_lists_the_stages_in_the_order_of_the_crate(repository: Path) -> None:
+    crate = (repository / "rust/core/src/lib.rs").read_text()
+    pipeline = re.search(r"^//! (\w+(?: -> \w+)+)$", crate, flags=re.MULTILINE)
+    assert pipeline is not None
+    listed = re.findall(
+        r"^\| `(\w+)` \|.*\|.*\|.*\|$", (repository / "ARCHITECTURE.md").read_text(), flags=re.MULTILINE
+    )
+    assert listed == pipeline[1].split(" -> ")
