@@ -40,42 +40,42 @@ impl Grid {
     }
 
     /// The bar that holds `t`; stamps outside the leg get its first or its last bar.
+    ///
+    /// One division: the engine asks at the start of each bar of each instrument.
     pub(super) fn bar_at(&self, t: Ns) -> Span {
-        let (first, last) = (self.cell(self.leg.start), self.last_cell());
-        // A merged stub has a cell of its own past the last one.
-        let cell = self.cell(t.clamp(self.leg.start, self.leg.end - 1)).min(last);
-        let start = if cell == first {
-            self.leg.start
-        } else {
-            self.edge(cell)
+        let Span {
+            start: open,
+            end: close,
+        } = self.leg;
+        let cell = self.cell(t.clamp(open, close - 1));
+        let (start, next) = (self.edge(cell), self.edge(cell.saturating_add(1)));
+        let bar = Span {
+            start: start.max(open),
+            end: next.min(close),
         };
-        let end = if cell == last {
-            self.leg.end
-        } else {
-            self.edge(cell.saturating_add(1))
-        };
-        Span { start, end }
+        if self.tail == Tail::Stub {
+            return bar;
+        }
+        if next > close && start > open {
+            // The stub itself, which joins the bar before it.
+            return Span {
+                start: self.edge(cell - 1).max(open),
+                end: close,
+            };
+        }
+        if next < close && self.edge(cell.saturating_add(2)) > close {
+            return Span { end: close, ..bar };
+        }
+        bar
     }
 
     /// How many bars the leg has.
     pub(super) fn count(&self) -> usize {
-        let cells = self
-            .last_cell()
-            .saturating_sub(self.cell(self.leg.start))
-            .saturating_add(1);
-        usize::try_from(cells).unwrap_or(usize::MAX)
-    }
-
-    /// The number of the cell that begins the leg's last bar.
-    fn last_cell(&self) -> i64 {
-        let last = self.cell(self.leg.end - 1);
+        let (first, last) = (self.cell(self.leg.start), self.cell(self.leg.end - 1));
         let short = self.edge(last.saturating_add(1)) > self.leg.end;
-        let alone = last == self.cell(self.leg.start);
-        if self.tail == Tail::Merge && short && !alone {
-            last - 1
-        } else {
-            last
-        }
+        let merged = self.tail == Tail::Merge && short && last > first;
+        let cells = last.saturating_sub(first).saturating_add(i64::from(!merged));
+        usize::try_from(cells).unwrap_or(usize::MAX)
     }
 
     fn cell(&self, t: Ns) -> i64 {
