@@ -18,6 +18,7 @@ pub mod interval;
 pub mod lookup;
 #[cfg(feature = "emit")]
 pub mod market;
+pub mod nontime;
 pub mod ring;
 pub mod session;
 pub mod tick;
