@@ -115,7 +115,7 @@ fn r38_value_bars_end_with_the_quantity_that_reaches_their_size() {
     let mut value = bars("value:1e3");
     let closed = run(&mut value, &[update(1, 3_300, 70)]);
     assert_eq!(closed.iter().map(|bar| bar.volume).collect::<Vec<_>>(), [31, 31]);
-    assert_eq!(closed[0].value2, 2 * 3_300 * 31);
+    assert_eq!((closed[0].value2, closed[0].updates), (2 * 3_300 * 31, 1));
     assert_eq!(value.forming().unwrap().volume, 8);
     let mut exact = bars("value:330");
     assert_eq!(run(&mut exact, &[update(1, 3_300, 20)]).len(), 2);
@@ -171,6 +171,10 @@ fn r38_a_jump_passes_through_range_bars_that_say_so() {
         closed.iter().map(|bar| bar.flags).collect::<Vec<_>>(),
         [0, flags::FILLED]
     );
+    assert_eq!(
+        closed.iter().map(|bar| (bar.start, bar.end)).collect::<Vec<_>>(),
+        [(0, 1), (1, 1)]
+    );
     // The volume is where the update ended, and it does not end a bar that it only reaches.
     let forming = range.forming().unwrap();
     assert_eq!((ohlc(&forming), forming.volume), ([80, 80, 75, 75], 9));
@@ -219,6 +223,21 @@ fn r38_recovered_extremes_close_range_bars_and_their_order_is_flagged() {
         ]
     );
     assert_eq!(range.forming().unwrap().flags, flags::AMBIG);
+    // An order that closes nothing changes nothing.
+    let mut quiet = NonTime::parse("range:10", 1).unwrap();
+    run(
+        &mut quiet,
+        &[
+            update(0, 100, 1),
+            Update {
+                high: Some(103),
+                low: Some(98),
+                ..update(1, 101, 1)
+            },
+        ],
+    );
+    let forming = quiet.forming().unwrap();
+    assert_eq!((ohlc(&forming), forming.flags), ([100, 103, 98, 101], 0));
 }
 
 #[test]
@@ -285,6 +304,12 @@ fn one_update_closes_at_most_ten_thousand_bars_and_the_last_takes_the_rest() {
             .all(|bar| (bar.volume, bar.flags) == (1, 0))
     );
     assert_eq!(volume.forming(), None);
+    // A rest that would fill one bar more belongs to the last.
+    let closed = run(&mut bars("volume:10"), &[update(1, 10, 100_010)]);
+    assert_eq!(
+        (closed.len(), closed[9_999].volume, closed[9_999].flags),
+        (10_000, 20, flags::CAPPED)
+    );
     // What fits is not capped: exactly ten thousand bars, and a rest that fills no further one.
     let mut fits = bars("volume:10");
     let closed = run(&mut fits, &[update(1, 10, 100_009)]);
