@@ -230,6 +230,32 @@ proptest! {
     }
 
     #[test]
+    fn a_decimal_size_is_read_exactly(whole in 0u64..1_000_000, places in 0usize..4, shift in -3i32..=3) {
+        let digits = format!("{whole:0>width$}", width = places + 1);
+        let (front, back) = digits.split_at(digits.len() - places);
+        let text = format!("range:{front}.{back}e{shift}");
+        // The value is whole x 10^(shift - places); in hundredths that is a whole number or no size.
+        let power = shift - places as i32 + 2;
+        let ten = 10u64.pow(power.unsigned_abs());
+        let units = if power >= 0 { Some(whole * ten) } else { (whole % ten == 0).then_some(whole / ten) };
+        let expected = units.filter(|units| *units > 0);
+        match NonTime::parse(&text, 100) {
+            Ok(bars) => prop_assert_eq!(Ok(bars), NonTime::parse(&format!("range:{}", expected.unwrap()), 1)),
+            Err(_) => prop_assert_eq!(expected, None, "{}", text),
+        }
+    }
+
+    #[test]
+    fn no_text_panics(
+        text in prop_oneof![".*", "(volume|value|updates|range|renko):[0-9.eE+-]{0,40}(:.*)?"],
+        divisor: u32,
+    ) {
+        if let Err(error) = NonTime::parse(&text, divisor) {
+            prop_assert_eq!(error.text, text);
+        }
+    }
+
+    #[test]
     fn no_input_panics_or_makes_bars_without_bound(
         inputs in proptest::collection::vec((extreme(), extreme(), extreme(), proptest::option::of(extreme()), proptest::option::of(extreme())), 1..6),
         kind in 0usize..5,

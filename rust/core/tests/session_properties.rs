@@ -1,6 +1,7 @@
 //! What holds of every schedule, interval, anchor and stamp, checked against a second-by-second count.
 
 use proptest::prelude::*;
+use tickloom_core::interval::Interval;
 use tickloom_core::session::{Anchor, ClassId, Phase, Schedule, SessionTable, Span, Tail};
 use tickloom_core::units::{Ns, SECOND, ist_midnight};
 
@@ -125,6 +126,21 @@ proptest! {
                 prop_assert_eq!(day.bucket(bar.end - 1, interval, anchor, tail), Some(bar));
             }
         }
+    }
+
+    #[test]
+    fn no_text_panics(
+        text in prop_oneof![
+            ".*",
+            "[a-z_ ]{0,9}|[0-9.-]{0,11}|[0-9.-]{0,11}|[0-9:/-]{0,12}|[0-9:/ -]{0,24}|[0-9:-]{0,12}|-",
+            "cash|..|2[0-9]{3}-[01][0-9]-[0-3][0-9]|-|[012][0-9]:[0-5][0-9]-[012][0-9]:[0-5][0-9]|-|-",
+        ],
+    ) {
+        let mut table = SessionTable::builtin();
+        if let Err(error) = table.overlay(&text) {
+            prop_assert_eq!((error.line, text.contains(&error.text)), (1, true));
+        }
+        let _ = Interval::parse(&text);
     }
 
     #[test]
