@@ -79,6 +79,21 @@ fn seconds_the_end_of_the_day_and_a_season_can_be_written() {
 }
 
 #[test]
+fn a_closing_auction_that_waits_for_its_start_leaves_a_break() {
+    let mut table = SessionTable::builtin();
+    table
+        .overlay("index | .. | .. | - | 09:15-15:15 | 15:20-15:35 | -")
+        .unwrap();
+    let day = day(&table, "index", (2_027, 1, 4));
+    let phase = |h: i64, m: i64, s: i64| day.phase(ist_midnight(day.day) + (h * 3_600 + m * 60 + s) * SECOND);
+    assert_eq!(phase(15, 15, 0), Phase::Continuous(0));
+    assert_eq!(phase(15, 19, 59), Phase::Break);
+    assert_eq!(phase(15, 20, 0), Phase::CloseAuction);
+    assert_eq!(phase(15, 35, 0), Phase::CloseAuction);
+    assert_eq!(phase(15, 35, 1), Phase::After);
+}
+
+#[test]
 fn every_malformed_line_says_where_and_what() {
     use SessionErrorKind as K;
     for (row, kind, text) in [

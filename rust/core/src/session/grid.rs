@@ -56,14 +56,14 @@ impl Grid {
         if self.tail == Tail::Stub {
             return bar;
         }
-        if next > close && start > open {
-            // The stub itself, which joins the bar before it.
+        if next > close {
+            // The stub itself, which joins the bar before it, if there is one.
             return Span {
-                start: self.edge(cell - 1).max(open),
+                start: self.edge(cell.saturating_sub(1)).max(open),
                 end: close,
             };
         }
-        if next < close && self.edge(cell.saturating_add(2)) > close {
+        if self.edge(cell.saturating_add(2)) > close {
             return Span { end: close, ..bar };
         }
         bar
