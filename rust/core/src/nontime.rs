@@ -17,22 +17,12 @@ pub use path::{RangeBars, RenkoBars};
 
 use crate::units::Ns;
 
+/// The bits of [`Bar::flags`] that these bars use: `H_AMBIG`, `L_AMBIG`, `AMBIG`, `CAPPED`, and `FILLED` for a
+/// bar that the price passed through between two updates.
+pub use crate::bar::flags;
+
 /// The most bars that one update can close. The last of them takes all that is left, and is flagged.
 pub const MAX_BARS_PER_UPDATE: usize = 10_000;
-
-/// Bits of [`Bar::flags`], with the values they have in every bar's flags.
-pub mod flags {
-    /// The high is a day high that may have been traded in an earlier bar (R18).
-    pub const H_AMBIG: u32 = 1 << 6;
-    /// The low is a day low that may have been traded in an earlier bar (R18).
-    pub const L_AMBIG: u32 = 1 << 7;
-    /// The price passed through the whole bar between two updates: no trade of its own was seen.
-    pub const FILLED: u32 = 1 << 9;
-    /// High and low came in one update that closed a bar; their order is unknown (R38).
-    pub const AMBIG: u32 = 1 << 12;
-    /// The bar carries what is left of an update that would have made too many bars.
-    pub const CAPPED: u32 = 1 << 13;
-}
 
 /// One accepted update, as the engine's ladder of rules hands it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
