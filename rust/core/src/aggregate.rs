@@ -75,6 +75,8 @@ pub struct Book {
     arrivals: i64,
 }
 
+/// A plain trading day, to size pages by before the first date is known: 2026-07-01.
+const TYPICAL_DAY: i64 = 20_635;
 /// Nothing is due.
 pub(crate) const NEVER: Ns = Ns::MAX;
 
@@ -145,6 +147,16 @@ impl Book {
             let rows = interval.ns().map_or(8, |ns| self.bars_a_day(&schedule, ns));
             self.rings[slot * self.intervals.len() + index].reserve(rows);
         }
+    }
+
+    /// [`Book::reserve`] for a usual day of the instrument's class.
+    pub fn reserve_typical(&mut self, slot: usize) {
+        self.reserve(slot, TYPICAL_DAY);
+    }
+
+    #[must_use]
+    pub const fn sessions(&self) -> &SessionTable {
+        &self.sessions
     }
 
     fn bars_a_day(&self, schedule: &Schedule, ns: Ns) -> usize {

@@ -147,6 +147,12 @@ impl SessionTable {
         CLASSES.get(usize::from(class.0)).copied().unwrap_or("unknown")
     }
 
+    /// The names of all classes.
+    #[must_use]
+    pub const fn class_names() -> &'static [&'static str] {
+        &CLASSES
+    }
+
     /// The class that a segment's instruments have unless told otherwise (kite-protocol §5).
     #[must_use]
     pub fn class_of_segment(&self, segment: u8) -> ClassId {

@@ -1,6 +1,12 @@
 //! tickloom._core: the pane of glass between Python and tickloom-core.
 
+mod bar;
+mod candles;
+mod engine;
+mod errors;
 mod market;
+mod options;
+mod view;
 
 use pyo3::prelude::*;
 
@@ -10,6 +16,12 @@ mod _core {
     #[pymodule_export]
     const DEBUG_BUILD: bool = cfg!(debug_assertions);
 
+    #[pymodule_export]
+    use crate::bar::{PyBar, PyClosedBar};
+    #[pymodule_export]
+    use crate::candles::PyCandles;
+    #[pymodule_export]
+    use crate::engine::PyEngine;
     #[pymodule_export]
     use crate::market::{Market, MarketEvents};
 }

@@ -1,8 +1,8 @@
 //! Sealing by the clock, folds, revisions, and bars that become final (docs/bars.md §8; R25, R27).
 
-use crate::bar::{Level, Said, flags};
-use crate::session::Span;
-use crate::units::{MINUTE, Ns};
+use crate::bar::{Level, Row, Said, flags};
+use crate::session::{Phase, Span};
+use crate::units::{MINUTE, Ns, ist_day};
 
 use super::state::{Clock, EventKind, NO_TIME, Snap};
 use super::tick::Trade;
@@ -236,7 +236,7 @@ impl Book {
         match self.ring(slot, interval).find(row.time) {
             Some(held) if held.says_the_same(&row) => {}
             Some(held) => {
-                let row = crate::bar::Row {
+                let row = Row {
                     rev: held.rev.saturating_add(1),
                     ..row
                 };
@@ -344,21 +344,16 @@ impl Book {
         sum
     }
 
-    /// The bars of an interval that are not sealed yet, oldest first; the last one is still forming.
+    /// The bars of an interval that are not sealed yet, oldest first, each with its end; the last is still forming.
     #[must_use]
-    pub fn unsealed(&mut self, slot: usize, interval: usize) -> Vec<Said> {
+    pub fn unsealed(&mut self, slot: usize, interval: usize) -> Vec<(Row, Ns)> {
         let mut said = Vec::new();
         let mut out = Vec::new();
         if let Some(base) = self.bases.iter().position(|base| base.interval == Some(interval)) {
             self.say(slot, base, &mut said);
             let at = slot * self.bases.len() + base;
             let sealed = |i: usize| self.older[at].get(i).unwrap_or(&self.newest[at]).sealed;
-            out.extend(
-                said.iter()
-                    .enumerate()
-                    .filter(|(i, _)| !sealed(*i))
-                    .map(|(_, bar)| *bar),
-            );
+            out.extend(said.iter().enumerate().filter(|(i, _)| !sealed(*i)).map(|(_, bar)| *bar));
         } else if let Some(plan) = self.plans.iter().position(|plan| plan.interval == interval) {
             self.say(slot, 0, &mut said);
             let fold = slot * self.plans.len() + plan;
@@ -368,7 +363,24 @@ impl Book {
                 }
             });
         }
-        out
+        let (divisor, how) = (self.cold[slot].divisor, self.options.saying.vwap);
+        out.into_iter().map(|bar| (bar.row(divisor, how), bar.end)).collect()
+    }
+
+    /// The end of the bar of an interval that starts at `start`.
+    #[must_use]
+    pub fn end_of(&self, slot: usize, interval: usize, start: Ns) -> Ns {
+        let Some(ns) = self.intervals[interval].ns() else { return start };
+        let schedule = self.schedule_of(slot, ist_day(start));
+        let bucket = schedule.bucket(start, ns, self.options.anchor, self.options.tail);
+        bucket.map_or_else(
+            || match schedule.phase(start) {
+                Phase::PreOpen => schedule.open().unwrap_or(start),
+                Phase::PostClose => schedule.post.map_or(start, |post| post.end),
+                _ => start,
+            },
+            |span| span.end,
+        )
     }
 
     pub(super) fn feed_nontime(&mut self, _slot: usize, _s: &Snap, _trade: &Trade) {}
