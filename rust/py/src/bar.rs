@@ -53,7 +53,16 @@ impl PyBar {
     fn __repr__(&self) -> String {
         format!(
             "Bar(time={}, open={}, high={}, low={}, close={}, volume={}, vwap={}, oi={}, ticks={}, flags={})",
-            self.time, self.open, self.high, self.low, self.close, self.volume, self.vwap, self.oi, self.ticks, self.flags
+            self.time,
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.volume,
+            self.vwap,
+            self.oi,
+            self.ticks,
+            self.flags
         )
     }
 }
@@ -77,6 +86,11 @@ impl PyClosedBar {
 
     fn __repr__(&self) -> String {
         let name = self.symbol.clone().unwrap_or_else(|| self.token.to_string());
-        format!("ClosedBar({name}, {}, {}, {})", self.interval, self.kind, self.bar.__repr__())
+        format!(
+            "ClosedBar({name}, {}, {}, {})",
+            self.interval,
+            self.kind,
+            self.bar.__repr__()
+        )
     }
 }

@@ -29,18 +29,66 @@ const REV: usize = 11;
 
 /// Where each column lies in a row's words (bar.rs, `Row::words`).
 const PARTS: [Part; COLUMNS] = [
-    Part { word: 0, offset: 0, size: 8 },
-    Part { word: 1, offset: 0, size: 8 },
-    Part { word: 2, offset: 0, size: 8 },
-    Part { word: 3, offset: 0, size: 8 },
-    Part { word: 4, offset: 0, size: 8 },
-    Part { word: 5, offset: 0, size: 8 },
-    Part { word: 6, offset: 0, size: 8 },
-    Part { word: 7, offset: 0, size: 8 },
-    Part { word: 8, offset: 0, size: 4 },
-    Part { word: 8, offset: 4, size: 4 },
-    Part { word: 9, offset: 0, size: 4 },
-    Part { word: 9, offset: 6, size: 1 },
+    Part {
+        word: 0,
+        offset: 0,
+        size: 8,
+    },
+    Part {
+        word: 1,
+        offset: 0,
+        size: 8,
+    },
+    Part {
+        word: 2,
+        offset: 0,
+        size: 8,
+    },
+    Part {
+        word: 3,
+        offset: 0,
+        size: 8,
+    },
+    Part {
+        word: 4,
+        offset: 0,
+        size: 8,
+    },
+    Part {
+        word: 5,
+        offset: 0,
+        size: 8,
+    },
+    Part {
+        word: 6,
+        offset: 0,
+        size: 8,
+    },
+    Part {
+        word: 7,
+        offset: 0,
+        size: 8,
+    },
+    Part {
+        word: 8,
+        offset: 0,
+        size: 4,
+    },
+    Part {
+        word: 8,
+        offset: 4,
+        size: 4,
+    },
+    Part {
+        word: 9,
+        offset: 0,
+        size: 4,
+    },
+    Part {
+        word: 9,
+        offset: 6,
+        size: 1,
+    },
 ];
 
 fn descr(py: Python<'_>, column: usize) -> Bound<'_, PyArrayDescr> {
@@ -73,30 +121,59 @@ pub struct PyCandles {
 }
 
 impl PyCandles {
-    pub fn new(engine: Shared, slot: usize, index: usize, token: u32, symbol: Option<String>, interval: Interval) -> Self {
-        Self { engine, slot, index, token, symbol, interval, made: Mutex::new(None) }
+    pub fn new(
+        engine: Shared,
+        slot: usize,
+        index: usize,
+        token: u32,
+        symbol: Option<String>,
+        interval: Interval,
+    ) -> Self {
+        Self {
+            engine,
+            slot,
+            index,
+            token,
+            symbol,
+            interval,
+            made: Mutex::new(None),
+        }
     }
 
     fn view(&self, py: Python<'_>) -> View {
-        lock(py, &self.engine).book_mut().ring(self.slot, self.index).view()
+        lock(py, &self.engine)
+            .book_mut()
+            .ring(self.slot, self.index)
+            .view()
     }
 
     fn column<'py>(&self, py: Python<'py>, column: usize) -> PyResult<Bound<'py, PyAny>> {
         let view = self.view(py);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let same = made.as_ref().is_some_and(|made| {
-            Arc::ptr_eq(&made.view.page, &view.page) && made.view.end == view.end && made.view.start == view.start
+            Arc::ptr_eq(&made.view.page, &view.page)
+                && made.view.end == view.end
+                && made.view.start == view.start
         });
         if !same {
             let pin = Py::new(py, PagePin::new(Arc::clone(&view.page)))?;
-            *made = Some(Made { view, pin, arrays: [const { None }; COLUMNS] });
+            *made = Some(Made {
+                view,
+                pin,
+                arrays: [const { None }; COLUMNS],
+            });
         }
         let made = made.as_mut().expect("made just above");
         if let Some(array) = &made.arrays[column] {
             return Ok(array.bind(py).clone());
         }
-        let array =
-            view::column(made.pin.bind(py), PARTS[column], descr(py, column), made.view.start, made.view.end)?;
+        let array = view::column(
+            made.pin.bind(py),
+            PARTS[column],
+            descr(py, column),
+            made.view.start,
+            made.view.end,
+        )?;
         made.arrays[column] = Some(array.clone().unbind());
         Ok(array)
     }
@@ -104,7 +181,9 @@ impl PyCandles {
     /// Each bar's end, which rows do not hold.
     fn ends(&self, py: Python<'_>, view: &View) -> Vec<i64> {
         let engine = lock(py, &self.engine);
-        (0..view.len()).map(|at| engine.book().end_of(self.slot, self.index, view.row(at).time)).collect()
+        (0..view.len())
+            .map(|at| engine.book().end_of(self.slot, self.index, view.row(at).time))
+            .collect()
     }
 }
 
@@ -199,7 +278,12 @@ impl PyCandles {
     #[getter]
     fn unsealed(&self, py: Python<'_>) -> Vec<PyBar> {
         let mut engine = lock(py, &self.engine);
-        engine.book_mut().unsealed(self.slot, self.index).into_iter().map(|(row, end)| PyBar::new(row, end)).collect()
+        engine
+            .book_mut()
+            .unsealed(self.slot, self.index)
+            .into_iter()
+            .map(|(row, end)| PyBar::new(row, end))
+            .collect()
     }
 
     #[getter]
@@ -215,11 +299,16 @@ impl PyCandles {
         }
         let ends = self.ends(py, &view);
         let from = view.len().saturating_sub(n);
-        Ok((from..view.len()).map(|at| PyBar::new(view.row(at), ends[at])).collect())
+        Ok((from..view.len())
+            .map(|at| PyBar::new(view.row(at), ends[at]))
+            .collect())
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        lock(py, &self.engine).book_mut().ring(self.slot, self.index).len()
+        lock(py, &self.engine)
+            .book_mut()
+            .ring(self.slot, self.index)
+            .len()
     }
 
     #[getter]

@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use numpy::{AllowTypeChange, PyArrayLike1};
+use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::buffer::PyBuffer;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 use tickloom_core::aggregate::EventKind;
 use tickloom_core::engine::{Config, Engine, Pushed, default_tick};
 use tickloom_core::interval::Interval;
-use tickloom_core::session::{SessionTable, ClassId};
+use tickloom_core::session::{ClassId, SessionTable};
 use tickloom_core::wire::kite::scale::segment;
 
 use crate::bar::{PyBar, PyClosedBar};
@@ -26,7 +26,9 @@ pub type Shared = Arc<Mutex<Engine>>;
 pub fn lock<'a>(py: Python<'_>, engine: &'a Shared) -> MutexGuard<'a, Engine> {
     match engine.try_lock() {
         Ok(guard) => guard,
-        Err(_) => engine.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner),
+        Err(_) => engine
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner),
     }
 }
 
@@ -40,7 +42,10 @@ pub struct PyEngine {
 #[pymethods]
 impl PyEngine {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments, one an option of docs/bars.md")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments, one an option of docs/bars.md"
+    )]
     #[pyo3(signature = (intervals=None, capacity=500, *, grace=2.0, revise=5.0, gap_s=10.0, bucket_by="ltt",
         edge_split="last", anchor="leg", tail="stub", preopen="separate", open_source="first_trade",
         postclose="day_only", gap_volume="last", extremes="apply", vwap="hybrid", atp_rounding="round",
@@ -99,13 +104,19 @@ impl PyEngine {
             ..Config::default()
         };
         if let Some(text) = sessions {
-            config.sessions.overlay(text).map_err(|error| PyValueError::new_err(format!("sessions: {error}")))?;
+            config
+                .sessions
+                .overlay(text)
+                .map_err(|error| PyValueError::new_err(format!("sessions: {error}")))?;
         }
         if let Some(scales) = scales {
             config.scales = options::scales(scales)?;
         }
         let intervals = config.intervals.clone();
-        Ok(Self { shared: Arc::new(Mutex::new(Engine::new(config))), intervals })
+        Ok(Self {
+            shared: Arc::new(Mutex::new(Engine::new(config))),
+            intervals,
+        })
     }
 
     /// The intervals kept, by their canonical names.
@@ -126,7 +137,9 @@ impl PyEngine {
             }
         };
         let applied = lock(py, &self.shared).apply(bytes, rx);
-        applied.map(|applied| applied.ticks).map_err(|error| PyValueError::new_err(error.to_string()))
+        applied
+            .map(|applied| applied.ticks)
+            .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     #[pyo3(signature = (token, symbol=None, session=None, *, tick_size=None, divisor=None, baseline_volume=None))]
@@ -143,7 +156,8 @@ impl PyEngine {
     ) -> PyResult<()> {
         let mut engine = lock(py, &self.shared);
         if let Some(slot) = engine.slot(token) {
-            let fixed = session.is_some() || tick_size.is_some() || divisor.is_some() || baseline_volume.is_some();
+            let fixed =
+                session.is_some() || tick_size.is_some() || divisor.is_some() || baseline_volume.is_some();
             if fixed {
                 return Err(PyValueError::new_err(format!(
                     "instrument is tracked already; its session, scale and baseline cannot change: {token}"
@@ -158,17 +172,25 @@ impl PyEngine {
         let divisor = match divisor {
             Some(divisor) if (1..=1_000_000_000).contains(&divisor) => divisor,
             Some(divisor) => {
-                return Err(PyValueError::new_err(format!("divisor must lie between 1 and 10**9: {divisor}")));
+                return Err(PyValueError::new_err(format!(
+                    "divisor must lie between 1 and 10**9: {divisor}"
+                )));
             }
             None => i64::from(engine.scales().of(token).divisor()),
         };
         let tick = match tick_size {
             Some(size) if size > 0.0 && size.is_finite() => ((size * divisor as f64).ceil() as i64).max(1),
-            Some(size) => return Err(PyValueError::new_err(format!("tick_size must be above 0: {size}"))),
+            Some(size) => {
+                return Err(PyValueError::new_err(format!(
+                    "tick_size must be above 0: {size}"
+                )));
+            }
             None => default_tick(token, divisor),
         };
         if let Some(volume) = baseline_volume.filter(|volume| !(0..=1 << 53).contains(volume)) {
-            return Err(PyValueError::new_err(format!("baseline_volume must lie between 0 and 2**53: {volume}")));
+            return Err(PyValueError::new_err(format!(
+                "baseline_volume must lie between 0 and 2**53: {volume}"
+            )));
         }
         let slot = engine
             .add(token, class, divisor, tick, baseline_volume)
@@ -193,8 +215,17 @@ impl PyEngine {
         oi: Option<i64>,
         received_ns: Option<i64>,
     ) -> PyResult<()> {
-        let pushed = Pushed { price, time: time_ns, quantity, cumulative: cumulative_volume, oi, rx: received_ns };
-        lock(py, &self.shared).push(token, &pushed).map_err(|error| PyValueError::new_err(error.to_string()))
+        let pushed = Pushed {
+            price,
+            time: time_ns,
+            quantity,
+            cumulative: cumulative_volume,
+            oi,
+            rx: received_ns,
+        };
+        lock(py, &self.shared)
+            .push(token, &pushed)
+            .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     #[pyo3(signature = (token, price, *, time_ns, quantity=None, cumulative_volume=None, oi=None))]
@@ -212,10 +243,19 @@ impl PyEngine {
         let prices = price.as_array();
         let times = time_ns.as_array();
         let one: Option<u32> = token.extract().ok();
-        let many: Option<PyArrayLike1<'_, u32, AllowTypeChange>> = if one.is_some() { None } else { Some(token.extract()?) };
+        let many: Option<PyArrayLike1<'_, u32, AllowTypeChange>> = if one.is_some() {
+            None
+        } else {
+            Some(token.extract()?)
+        };
         let many = many.as_ref().map(|tokens| tokens.as_array());
-        let columns = [&quantity, &cumulative_volume, &oi].map(|column| column.as_ref().map(|array| array.as_array()));
-        let lengths = columns.iter().flatten().map(|column| column.len()).chain(many.map(|tokens| tokens.len()));
+        let columns =
+            [&quantity, &cumulative_volume, &oi].map(|column| column.as_ref().map(|array| array.as_array()));
+        let lengths = columns
+            .iter()
+            .flatten()
+            .map(|column| column.len())
+            .chain(many.map(|tokens| tokens.len()));
         for length in lengths.chain([times.len()]) {
             if length != prices.len() {
                 return Err(PyValueError::new_err(format!(
@@ -236,7 +276,9 @@ impl PyEngine {
                 rx: None,
             };
             let token = one.or_else(|| many.map(|tokens| tokens[at])).unwrap_or_default();
-            engine.push(token, &pushed).map_err(|error| PyValueError::new_err(format!("row {at}: {error}")))?;
+            engine
+                .push(token, &pushed)
+                .map_err(|error| PyValueError::new_err(format!("row {at}: {error}")))?;
         }
         Ok(prices.len())
     }
@@ -270,31 +312,62 @@ impl PyEngine {
                     EventKind::Revised => "revised",
                     EventKind::Reconciled => "reconciled",
                 },
-                bar: PyBar::new(event.row, engine.book().end_of(event.slot, event.interval, event.row.time)),
+                bar: PyBar::new(
+                    event.row,
+                    engine.book().end_of(event.slot, event.interval, event.row.time),
+                ),
             })
             .collect()
     }
 
-    fn candles(&self, py: Python<'_>, instrument: &Bound<'_, PyAny>, interval: &Bound<'_, PyAny>) -> PyResult<PyCandles> {
+    fn candles(
+        &self,
+        py: Python<'_>,
+        instrument: &Bound<'_, PyAny>,
+        interval: &Bound<'_, PyAny>,
+    ) -> PyResult<PyCandles> {
         let slot = self.slot_of(py, instrument)?;
         let wanted = options::interval(interval)?;
-        let index = self.intervals.iter().position(|kept| *kept == wanted).ok_or_else(|| {
-            PyValueError::new_err(format!("interval is not kept, only {}: {wanted}", self.intervals().join(", ")))
-        })?;
+        let index = self
+            .intervals
+            .iter()
+            .position(|kept| *kept == wanted)
+            .ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "interval is not kept, only {}: {wanted}",
+                    self.intervals().join(", ")
+                ))
+            })?;
         let (token, symbol) = {
             let engine = lock(py, &self.shared);
             let instrument = &engine.instruments()[slot];
             (instrument.token, instrument.symbol.clone())
         };
-        Ok(PyCandles::new(Arc::clone(&self.shared), slot, index, token, symbol, wanted))
+        Ok(PyCandles::new(
+            Arc::clone(&self.shared),
+            slot,
+            index,
+            token,
+            symbol,
+            wanted,
+        ))
     }
 
     #[pyo3(signature = (instrument, *, all_days=false))]
-    fn account<'py>(&self, py: Python<'py>, instrument: &Bound<'py, PyAny>, all_days: bool) -> PyResult<Bound<'py, PyDict>> {
+    fn account<'py>(
+        &self,
+        py: Python<'py>,
+        instrument: &Bound<'py, PyAny>,
+        all_days: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let slot = self.slot_of(py, instrument)?;
         let engine = lock(py, &self.shared);
         let book = engine.book();
-        let account = if all_days { book.account_of_all_days(slot) } else { book.account(slot) };
+        let account = if all_days {
+            book.account_of_all_days(slot)
+        } else {
+            book.account(slot)
+        };
         let dict = PyDict::new(py);
         let fields = [
             ("baseline", account.baseline),
@@ -335,13 +408,22 @@ impl PyEngine {
 
     fn gaps(&self, py: Python<'_>, instrument: &Bound<'_, PyAny>) -> PyResult<Vec<(i64, i64)>> {
         let slot = self.slot_of(py, instrument)?;
-        Ok(lock(py, &self.shared).book().gaps(slot).iter().map(|gap| (gap.from, gap.to)).collect())
+        Ok(lock(py, &self.shared)
+            .book()
+            .gaps(slot)
+            .iter()
+            .map(|gap| (gap.from, gap.to))
+            .collect())
     }
 
     #[getter]
     fn instruments(&self, py: Python<'_>) -> Vec<(u32, Option<String>)> {
         let engine = lock(py, &self.shared);
-        engine.instruments().iter().map(|instrument| (instrument.token, instrument.symbol.clone())).collect()
+        engine
+            .instruments()
+            .iter()
+            .map(|instrument| (instrument.token, instrument.symbol.clone()))
+            .collect()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -383,7 +465,10 @@ impl PyEngine {
 
     fn __repr__(&self, py: Python<'_>) -> String {
         let count = lock(py, &self.shared).instruments().len();
-        format!("Engine(intervals=[{}], instruments={count})", self.intervals().join(", "))
+        format!(
+            "Engine(intervals=[{}], instruments={count})",
+            self.intervals().join(", ")
+        )
     }
 }
 
@@ -393,20 +478,30 @@ impl PyEngine {
         let engine = lock(py, &self.shared);
         if let Ok(symbol) = instrument.cast::<PyString>() {
             let symbol = symbol.to_str()?;
-            let found = engine.instruments().iter().position(|known| known.symbol.as_deref() == Some(symbol));
+            let found = engine
+                .instruments()
+                .iter()
+                .position(|known| known.symbol.as_deref() == Some(symbol));
             return found.ok_or_else(|| errors::unknown_instrument(py, symbol));
         }
         if !instrument.is_instance_of::<PyInt>() {
             let kind = instrument.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("instrument must be a token or a symbol, not {kind}")));
+            return Err(PyTypeError::new_err(format!(
+                "instrument must be a token or a symbol, not {kind}"
+            )));
         }
-        let found = instrument.extract::<u32>().ok().and_then(|token| engine.slot(token));
+        let found = instrument
+            .extract::<u32>()
+            .ok()
+            .and_then(|token| engine.slot(token));
         found.ok_or_else(|| errors::unknown_instrument(py, &instrument.to_string()))
     }
 }
 
 fn class_of(engine: &Engine, token: u32, session: Option<&str>) -> PyResult<ClassId> {
-    let Some(name) = session else { return Ok(engine.book().sessions().class_of_segment(segment(token))) };
+    let Some(name) = session else {
+        return Ok(engine.book().sessions().class_of_segment(segment(token)));
+    };
     engine.book().sessions().class(name).ok_or_else(|| {
         PyValueError::new_err(format!(
             "session must be one of {}: {name:?}",

@@ -14,5 +14,10 @@ fn class(py: Python<'_>, cell: &PyOnceLock<Py<PyType>>, name: &str, argument: &s
 /// `UnknownInstrument` for a token or symbol that the engine does not track.
 pub fn unknown_instrument(py: Python<'_>, instrument: &str) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    class(py, &CLASS, "UnknownInstrument", &format!("instrument is not tracked: {instrument}"))
+    class(
+        py,
+        &CLASS,
+        "UnknownInstrument",
+        &format!("instrument is not tracked: {instrument}"),
+    )
 }

@@ -24,7 +24,9 @@ fn seconds(option: &str, value: f64) -> PyResult<i64> {
     if (0.0..=86_400.0).contains(&value) {
         return Ok((value * 1e9).round() as i64);
     }
-    Err(PyValueError::new_err(format!("{option} must lie between 0 and 86400 seconds: {value}")))
+    Err(PyValueError::new_err(format!(
+        "{option} must lie between 0 and 86400 seconds: {value}"
+    )))
 }
 
 /// The options as Python's keyword arguments name them.
@@ -59,14 +61,26 @@ impl Words<'_> {
         options.bucket_by = choose(
             "bucket_by",
             self.bucket_by,
-            &[("ltt", BucketBy::Ltt), ("exchange", BucketBy::Exchange), ("receive", BucketBy::Receive)],
+            &[
+                ("ltt", BucketBy::Ltt),
+                ("exchange", BucketBy::Exchange),
+                ("receive", BucketBy::Receive),
+            ],
         )?;
-        options.edge_split =
-            choose("edge_split", self.edge_split, &[("last", EdgeSplit::Last), ("prorata", EdgeSplit::Prorata)])?;
+        options.edge_split = choose(
+            "edge_split",
+            self.edge_split,
+            &[("last", EdgeSplit::Last), ("prorata", EdgeSplit::Prorata)],
+        )?;
         options.anchor = choose(
             "anchor",
             self.anchor,
-            &[("leg", Anchor::Leg), ("day", Anchor::Day), ("midnight", Anchor::Midnight), ("epoch", Anchor::Epoch)],
+            &[
+                ("leg", Anchor::Leg),
+                ("day", Anchor::Day),
+                ("midnight", Anchor::Midnight),
+                ("epoch", Anchor::Epoch),
+            ],
         )?;
         options.tail = choose("tail", self.tail, &[("stub", Tail::Stub), ("merge", Tail::Merge)])?;
         options.preopen = choose(
@@ -82,41 +96,71 @@ impl Words<'_> {
         options.open_source = choose(
             "open_source",
             self.open_source,
-            &[("first_trade", OpenSource::FirstTrade), ("day_open", OpenSource::DayOpen)],
+            &[
+                ("first_trade", OpenSource::FirstTrade),
+                ("day_open", OpenSource::DayOpen),
+            ],
         )?;
         options.postclose = choose(
             "postclose",
             self.postclose,
-            &[("day_only", PostClose::DayOnly), ("bar", PostClose::Bar), ("drop", PostClose::Drop)],
+            &[
+                ("day_only", PostClose::DayOnly),
+                ("bar", PostClose::Bar),
+                ("drop", PostClose::Drop),
+            ],
         )?;
         options.gap_volume = choose(
             "gap_volume",
             self.gap_volume,
-            &[("last", GapVolume::Last), ("spread", GapVolume::Spread), ("exclude", GapVolume::Exclude)],
+            &[
+                ("last", GapVolume::Last),
+                ("spread", GapVolume::Spread),
+                ("exclude", GapVolume::Exclude),
+            ],
         )?;
         options.saying.extremes = choose(
             "extremes",
             self.extremes,
-            &[("apply", Extremes::Apply), ("skip", Extremes::Skip), ("off", Extremes::Off)],
+            &[
+                ("apply", Extremes::Apply),
+                ("skip", Extremes::Skip),
+                ("off", Extremes::Off),
+            ],
         )?;
         options.saying.vwap = choose(
             "vwap",
             self.vwap,
-            &[("hybrid", Vwap::Hybrid), ("atp", Vwap::Atp), ("ltp", Vwap::Ltp), ("hlc3", Vwap::Hlc3)],
+            &[
+                ("hybrid", Vwap::Hybrid),
+                ("atp", Vwap::Atp),
+                ("ltp", Vwap::Ltp),
+                ("hlc3", Vwap::Hlc3),
+            ],
         )?;
-        options.saying.atp_width = choose("atp_rounding", self.atp_rounding, &[("round", 1), ("truncate", 2)])?;
+        options.saying.atp_width = choose(
+            "atp_rounding",
+            self.atp_rounding,
+            &[("round", 1), ("truncate", 2)],
+        )?;
         options.close_on = choose(
             "close_on",
             self.close_on,
-            &[("watermark", CloseOn::Watermark), ("next_tick", CloseOn::NextTick)],
+            &[
+                ("watermark", CloseOn::Watermark),
+                ("next_tick", CloseOn::NextTick),
+            ],
         )?;
         options.volume = choose(
             "volume",
             self.volume,
             &[("cumulative", VolumeKind::Cumulative), ("none", VolumeKind::None)],
         )?;
-        options.week_starts_sunday =
-            choose("week_start", self.week_start, &[("monday", false), ("sunday", true)])?;
+        options.week_starts_sunday = choose(
+            "week_start",
+            self.week_start,
+            &[("monday", false), ("sunday", true)],
+        )?;
         Ok(options)
     }
 }
@@ -130,7 +174,11 @@ pub fn interval(value: &Bound<'_, PyAny>) -> PyResult<Interval> {
         let part = |name: &str| delta.getattr(name)?.extract::<i64>();
         let seconds = part("days")? * 86_400 + part("seconds")?;
         let whole = part("microseconds")? == 0 && seconds > 0;
-        let text = if seconds == 86_400 { "1d".to_owned() } else { format!("{seconds}s") };
+        let text = if seconds == 86_400 {
+            "1d".to_owned()
+        } else {
+            format!("{seconds}s")
+        };
         return match Interval::parse(&text) {
             Ok(interval) if whole => Ok(interval),
             _ => Err(PyValueError::new_err(format!(
@@ -140,14 +188,20 @@ pub fn interval(value: &Bound<'_, PyAny>) -> PyResult<Interval> {
         };
     }
     let kind = value.get_type().name()?;
-    Err(PyTypeError::new_err(format!("interval must be a str or a timedelta, not {kind}")))
+    Err(PyTypeError::new_err(format!(
+        "interval must be a str or a timedelta, not {kind}"
+    )))
 }
 
 /// The intervals of an engine, distinct, in the order given; one minute if none are.
 pub fn intervals(value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Interval>> {
-    let Some(value) = value else { return Ok(vec![Interval::Seconds(60)]) };
+    let Some(value) = value else {
+        return Ok(vec![Interval::Seconds(60)]);
+    };
     if value.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err(format!("intervals must be a list of intervals, not a str: {value}")));
+        return Err(PyTypeError::new_err(format!(
+            "intervals must be a list of intervals, not a str: {value}"
+        )));
     }
     let mut found = Vec::new();
     for item in value.try_iter()? {
@@ -157,7 +211,10 @@ pub fn intervals(value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Interval>> {
         }
     }
     if found.is_empty() || found.len() > 64 {
-        return Err(PyValueError::new_err(format!("an engine keeps 1 to 64 intervals: {}", found.len())));
+        return Err(PyValueError::new_err(format!(
+            "an engine keeps 1 to 64 intervals: {}",
+            found.len()
+        )));
     }
     Ok(found)
 }
@@ -166,7 +223,9 @@ pub fn within(option: &str, value: usize, least: usize, most: usize) -> PyResult
     if (least..=most).contains(&value) {
         return Ok(value);
     }
-    Err(PyValueError::new_err(format!("{option} must lie between {least} and {most}: {value}")))
+    Err(PyValueError::new_err(format!(
+        "{option} must lie between {least} and {most}: {value}"
+    )))
 }
 
 /// A receive time or a clock reading: 0 or an instant up to the year 2200.
@@ -174,7 +233,9 @@ pub fn instant(name: &str, value: i64) -> PyResult<i64> {
     if (0..=7_258_118_400_000_000_000).contains(&value) {
         return Ok(value);
     }
-    Err(PyValueError::new_err(format!("{name} must be UTC nanoseconds between 1970 and 2200: {value}")))
+    Err(PyValueError::new_err(format!(
+        "{name} must be UTC nanoseconds between 1970 and 2200: {value}"
+    )))
 }
 
 /// Price divisors by segment that differ from the protocol's table.
@@ -182,9 +243,11 @@ pub fn scales(value: &Bound<'_, PyDict>) -> PyResult<ScaleTable> {
     let mut table = ScaleTable::kite();
     for (segment, divisor) in value {
         let (segment, divisor): (u8, u32) = (segment.extract()?, divisor.extract()?);
-        table = table
-            .with(segment, divisor)
-            .map_err(|_| PyValueError::new_err(format!("price divisor must be above 0, segment {segment}: {divisor}")))?;
+        table = table.with(segment, divisor).map_err(|_| {
+            PyValueError::new_err(format!(
+                "price divisor must be above 0, segment {segment}: {divisor}"
+            ))
+        })?;
     }
     Ok(table)
 }

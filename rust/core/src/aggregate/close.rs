@@ -353,7 +353,12 @@ impl Book {
             self.say(slot, base, &mut said);
             let at = slot * self.bases.len() + base;
             let sealed = |i: usize| self.older[at].get(i).unwrap_or(&self.newest[at]).sealed;
-            out.extend(said.iter().enumerate().filter(|(i, _)| !sealed(*i)).map(|(_, bar)| *bar));
+            out.extend(
+                said.iter()
+                    .enumerate()
+                    .filter(|(i, _)| !sealed(*i))
+                    .map(|(_, bar)| *bar),
+            );
         } else if let Some(plan) = self.plans.iter().position(|plan| plan.interval == interval) {
             self.say(slot, 0, &mut said);
             let fold = slot * self.plans.len() + plan;
@@ -364,13 +369,17 @@ impl Book {
             });
         }
         let (divisor, how) = (self.cold[slot].divisor, self.options.saying.vwap);
-        out.into_iter().map(|bar| (bar.row(divisor, how), bar.end)).collect()
+        out.into_iter()
+            .map(|bar| (bar.row(divisor, how), bar.end))
+            .collect()
     }
 
     /// The end of the bar of an interval that starts at `start`.
     #[must_use]
     pub fn end_of(&self, slot: usize, interval: usize, start: Ns) -> Ns {
-        let Some(ns) = self.intervals[interval].ns() else { return start };
+        let Some(ns) = self.intervals[interval].ns() else {
+            return start;
+        };
         let schedule = self.schedule_of(slot, ist_day(start));
         let bucket = schedule.bucket(start, ns, self.options.anchor, self.options.tail);
         bucket.map_or_else(

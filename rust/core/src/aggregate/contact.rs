@@ -101,6 +101,14 @@ impl Book {
         cold.account.baseline = s.volume;
         cold.complete = false;
         cold.t_join = s.stamp;
+        // Bars that prices alone have made so far begin at this volume too.
+        let bases = self.bases.len();
+        for at in slot * bases..(slot + 1) * bases {
+            for bar in self.older[at].iter_mut().chain([&mut self.newest[at]]) {
+                bar.floor.v = s.volume;
+                bar.floor.a = s.average;
+            }
+        }
     }
 
     /// Takes the day's extremes and the stamps of a packet that may not touch a bar.
