@@ -230,6 +230,37 @@ proptest! {
     }
 
     #[test]
+    fn jumps_through_too_many_bars_lose_no_volume_and_leave_no_hole(
+        jumps in proptest::collection::vec((0i64..200_000, 0i64..1_000, any::<bool>(), any::<bool>()), 2..5),
+    ) {
+        let mut before = None;
+        let updates: Vec<Update> = jumps.iter().zip(0..).map(|(&(price, volume, up, down), time)| {
+            let from = before.replace(price).unwrap_or(price);
+            let high = up.then_some(from.max(price) + 40_000);
+            let low = down.then_some(from.min(price) - 40_000);
+            Update { time, price, volume, high, low, oi: None }
+        }).collect();
+        let volume: i64 = updates.iter().map(|update| update.volume).sum();
+        for kind in ["range:3", "renko:3"] {
+            let (closed, forming) = run(kind, &updates);
+            let bars: Vec<&Bar> = closed.iter().chain(&forming).collect();
+            prop_assert_eq!(bars.iter().map(|bar| bar.volume).sum::<i64>(), volume);
+            prop_assert_eq!(bars.iter().map(|bar| bar.updates as usize).sum::<usize>(), updates.len());
+            for pair in bars.windows(2) {
+                // A turning brick opens at the far side of the one before.
+                let apart = (pair[1].open - pair[0].close).abs();
+                prop_assert!(apart == 0 || kind == "renko:3" && apart == 3, "{} {:?}", kind, pair);
+                prop_assert!(pair[1].low <= pair[0].close && pair[0].close <= pair[1].high);
+            }
+            for bar in &closed {
+                let capped = bar.flags & flags::CAPPED != 0;
+                prop_assert!(capped || kind != "range:3" || bar.high - bar.low == 3);
+                prop_assert!(kind != "renko:3" || bar.close % 3 == 0 && (capped || (bar.close - bar.open).abs() == 3));
+            }
+        }
+    }
+
+    #[test]
     fn a_decimal_size_is_read_exactly(whole in 0u64..1_000_000, places in 0usize..4, shift in -3i32..=3) {
         let digits = format!("{whole:0>width$}", width = places + 1);
         let (front, back) = digits.split_at(digits.len() - places);

@@ -94,6 +94,33 @@ fn a_closing_auction_that_waits_for_its_start_leaves_a_break() {
 }
 
 #[test]
+fn the_override_of_the_documentation_is_read() {
+    let page = include_str!("../../../docs/sessions.md");
+    let text = page
+        .split("```sessions\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    assert_eq!(text.lines().count(), 4);
+    let mut table = SessionTable::builtin();
+    table.overlay(text).unwrap();
+    assert_eq!(day(&table, "cash", (2_027, 1, 26)).open(), None);
+    let muhurat = day(&table, "cash_cas", (2_027, 10, 29));
+    assert_eq!(
+        muhurat.open(),
+        Some(ist_midnight(muhurat.day) + 18 * 3_600 * SECOND)
+    );
+    assert!(muhurat.close_auction.is_none() && muhurat.preopen.is_some());
+    let currency = day(&table, "currency", (2_027, 4, 1));
+    assert_eq!(
+        currency.close(),
+        Some(ist_midnight(currency.day) + (15 * 60 + 30) * 60 * SECOND)
+    );
+}
+
+#[test]
 fn every_malformed_line_says_where_and_what() {
     use SessionErrorKind as K;
     for (row, kind, text) in [

@@ -54,27 +54,22 @@ impl<R: Rule> Walk<R> {
                     self.forming = Some(bar);
                     break;
                 };
-                bar.move_to(close);
-                bar.flags |= mark;
-                bar.end = bar.end.max(update.time);
                 made += 1;
+                bar.move_to(close);
+                bar.end = bar.end.max(update.time);
+                bar.flags |= mark;
+                let left = &points[index..];
                 let capped = made == MAX_BARS_PER_UPDATE;
                 if capped {
-                    points[index..].iter().for_each(|point| bar.move_to(*point));
+                    left.iter().for_each(|point| bar.move_to(*point));
                     bar.close = self.rule.rest(close, update.price);
                     bar.flags |= flags::CAPPED;
                 }
-                // The update ends in this bar if nothing of its way is left.
-                let ends = capped || (close == price && index + 1 == points.len());
+                let ends = capped || left == [close];
                 if ends {
                     bar.credit(update, volume);
                 }
-                if bar.updates == 0 {
-                    bar.flags |= flags::FILLED;
-                }
-                self.edge = Some(bar.close);
-                self.rule.finish(&mut bar);
-                emit(bar);
+                emit(self.sealed(bar));
                 if ends {
                     return;
                 }
@@ -87,6 +82,16 @@ impl<R: Rule> Walk<R> {
             bar.credit(update, volume);
             bar.flags |= if made > 0 { mark } else { 0 };
         }
+    }
+
+    /// A bar as it closes; the next one opens at its close.
+    fn sealed(&mut self, mut bar: Bar) -> Bar {
+        if bar.updates == 0 {
+            bar.flags |= flags::FILLED;
+        }
+        self.edge = Some(bar.close);
+        self.rule.finish(&mut bar);
+        bar
     }
 
     fn open(&self, price: i64, update: &Update) -> Bar {
