@@ -11,6 +11,7 @@ Importing this package imports numpy and the compiled core and nothing else: no 
 event loop, no look at the environment.
 """
 
+from tickloom._core import PriceScales, Tick, TickBatch, parse
 from tickloom.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -30,8 +31,12 @@ __all__ = [
     "DecodeError",
     "FeedStale",
     "MissingExtra",
+    "PriceScales",
     "StoreError",
+    "Tick",
+    "TickBatch",
     "TickloomError",
     "UnknownInstrument",
     "__version__",
+    "parse",
 ]

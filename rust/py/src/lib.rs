@@ -1,17 +1,28 @@
 //! tickloom._core: the pane of glass between Python and tickloom-core.
 
 mod bar;
+mod batch;
 mod candles;
+mod dicts;
 mod engine;
 mod errors;
 mod market;
 mod options;
+mod scales;
+mod tick;
 mod view;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use crate::batch::{TickBatch, parse};
+    #[pymodule_export]
+    use crate::scales::PriceScales;
+    #[pymodule_export]
+    use crate::tick::Tick;
+
     /// Whether debug assertions are compiled in: such a build is slow and no benchmark may use it.
     #[pymodule_export]
     const DEBUG_BUILD: bool = cfg!(debug_assertions);

@@ -3,9 +3,11 @@
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use numpy::npyffi::{self, NPY_ARRAY_ALIGNED, PY_ARRAY_API};
+use numpy::npyffi::{self, NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_F_CONTIGUOUS, PY_ARRAY_API};
 use numpy::{PyArrayDescr, PyArrayDescrMethods};
+use pyo3::PyClass;
 use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::True;
 use tickloom_core::bar::WORDS;
 use tickloom_core::ring::Page;
 
@@ -16,6 +18,42 @@ pub struct PagePin(Arc<Page>);
 impl PagePin {
     pub fn new(page: Arc<Page>) -> Self {
         Self(page)
+    }
+}
+
+/// An object that lends parts of itself to arrays.
+///
+/// The borrow in the signature is the contract: what `memory` returns is valid and unchanged for as long as
+/// `self` is only shared. A frozen class is only ever shared until it is dropped, and an array holds a
+/// reference that keeps it from being dropped.
+pub trait Memory: PyClass<Frozen = True> + Sync {
+    /// Which part of the object.
+    type Part;
+
+    fn memory(&self, part: Self::Part) -> &[u8];
+}
+
+/// A read-only array over one part of `owner`, which it pins: as many items as the part holds whole ones.
+pub fn items<'py, O: Memory>(
+    owner: &Bound<'py, O>,
+    part: O::Part,
+    descr: &Bound<'py, PyArrayDescr>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let memory = owner.get().memory(part);
+    let length = memory
+        .len()
+        .checked_div(descr.itemsize())
+        .expect("an item has a size");
+    // SAFETY: `memory` is a borrow of the owner, which is frozen: it could last until the owner is dropped, and
+    // until then what it shows does not change. All the items lie inside it.
+    unsafe {
+        array_over(
+            owner.as_any(),
+            descr.clone(),
+            &mut [length as isize],
+            None,
+            memory.as_ptr(),
+        )
     }
 }
 
@@ -44,7 +82,7 @@ pub fn column<'py>(
     // SAFETY: rows below the published length are never written again (ring.rs), so the bytes behind `data` do
     // not change; `pin` becomes the array's base and keeps them alive; the array is made without WRITEABLE,
     // and numpy does not let a non-writeable array with a foreign base become writeable.
-    unsafe { array_over(pin.as_any(), descr, &mut dims, &mut strides, data) }
+    unsafe { array_over(pin.as_any(), descr, &mut dims, Some(&mut strides), data) }
 }
 
 /// # Safety
@@ -54,10 +92,18 @@ unsafe fn array_over<'py>(
     owner: &Bound<'py, PyAny>,
     descr: Bound<'py, PyArrayDescr>,
     dims: &mut [isize; 1],
-    strides: &mut [isize; 1],
+    strides: Option<&mut [isize; 1]>,
     data: *const u8,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = owner.py();
+    // Without strides the items follow each other, and numpy takes the flags as they are given.
+    let (strides, flags) = match strides {
+        Some(strides) => (strides.as_mut_ptr(), NPY_ARRAY_ALIGNED),
+        None => (
+            std::ptr::null_mut(),
+            NPY_ARRAY_ALIGNED | NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS,
+        ),
+    };
     // SAFETY: the calls follow numpy's C API: NewFromDescr steals the descriptor, SetBaseObject the owner;
     // dims and strides outlive the call; a null result carries a Python error.
     unsafe {
@@ -68,9 +114,9 @@ unsafe fn array_over<'py>(
             descr.into_dtype_ptr(),
             1,
             dims.as_mut_ptr(),
-            strides.as_mut_ptr(),
+            strides,
             data.cast_mut().cast(),
-            NPY_ARRAY_ALIGNED as c_int,
+            flags as c_int,
             std::ptr::null_mut(),
         );
         let array = Bound::from_owned_ptr_or_err(py, array)?;

@@ -1,0 +1,408 @@
+//! One frame's ticks: parsed when asked, and in the shape that is asked for.
+
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+
+use numpy::PyArrayDescr;
+use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMemoryView};
+use tickloom_core::error::DecodeError;
+use tickloom_core::tick::{Depth20Row, TickRow, decode_depth20, decode_rows};
+use tickloom_core::wire::kite::{Census, ScaleTable, census};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::dicts::{self, Zone};
+use crate::scales::PriceScales;
+use crate::tick::Tick;
+use crate::view::{Memory, items};
+
+static KITE: ScaleTable = ScaleTable::kite();
+
+/// A frame's bytes, kept as they came when they came as `bytes`.
+pub struct FrameOwner(Py<PyBytes>);
+
+impl FrameOwner {
+    /// Takes any bytes-like object; what could change under us is copied.
+    ///
+    /// # Errors
+    /// TypeError that names the type for anything else.
+    #[inline]
+    pub fn new(frame: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = frame.cast::<PyBytes>() {
+            return Ok(Self(bytes.clone().unbind()));
+        }
+        let view = PyMemoryView::from(frame).map_err(|_| {
+            let kind = frame
+                .get_type()
+                .qualname()
+                .map_or_else(|_| "?".into(), |name| name.to_string());
+            PyTypeError::new_err(format!("a frame must be a bytes-like object, not {kind}"))
+        })?;
+        Ok(Self(
+            view.call_method0("tobytes")?.cast_into::<PyBytes>()?.unbind(),
+        ))
+    }
+
+    #[inline]
+    pub fn bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
+        self.0.as_bytes(py)
+    }
+}
+
+/// Rows on cache lines of their own, so that the writer's vectors never straddle two.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+struct Line(TickRow);
+
+thread_local! {
+    /// Buffers of batches that are gone. Most batches are read and dropped before the next one comes, and
+    /// a warm buffer costs neither the allocator nor a page fault.
+    static SPARE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
+const MOST_SPARE_BUFFERS: usize = 4;
+/// A megabyte.
+const MOST_SPARE_ROWS: usize = 4096;
+
+/// Decoded rows, the first `length` of a buffer that may be longer.
+struct Rows {
+    buffer: Vec<Line>,
+    length: usize,
+}
+
+impl Rows {
+    fn decode(bytes: &[u8], scales: &ScaleTable, ticks: usize) -> Self {
+        let mut buffer = SPARE
+            .try_with(|spare| spare.borrow_mut().pop())
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        if buffer.len() < ticks {
+            // What is in a spare buffer is of no use, so it is not worth copying to a longer one.
+            buffer = vec![Line(TickRow::EMPTY); ticks];
+        }
+        let rows = <[TickRow]>::mut_from_bytes(buffer.as_mut_bytes()).unwrap_or_default();
+        let length = decode_rows(bytes, scales, &mut rows[..ticks]);
+        Self { buffer, length }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.buffer[..self.length].as_bytes()
+    }
+
+    fn as_rows(&self) -> &[TickRow] {
+        <[TickRow]>::ref_from_bytes(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        if self.buffer.len() <= MOST_SPARE_ROWS {
+            let buffer = std::mem::take(&mut self.buffer);
+            // A thread that is ending has no spare buffers any more, and then this one goes as well.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < MOST_SPARE_BUFFERS {
+                    spare.push(buffer);
+                }
+            });
+        }
+    }
+}
+
+/// The ticks of one frame, in the order of the wire.
+///
+/// A batch keeps the frame's bytes; rows and dicts are made from them when they are asked for.
+/// `len(batch)` is the number of ticks; iterating and indexing give `Tick` objects.
+#[pyclass(frozen, sequence, module = "tickloom")]
+pub struct TickBatch {
+    frame: FrameOwner,
+    /// None is the protocol's own table.
+    scales: Option<Arc<ScaleTable>>,
+    received_ns: i64,
+    census: Census,
+    rows: OnceLock<Rows>,
+    depth20: OnceLock<Vec<Depth20Row>>,
+}
+
+impl TickBatch {
+    /// Scans a frame once and keeps it; decodes nothing yet.
+    ///
+    /// # Errors
+    /// The frame's [`DecodeError`] if not one whole packet could be read.
+    #[inline]
+    pub fn from_frame(
+        py: Python<'_>,
+        frame: FrameOwner,
+        scales: Option<Arc<ScaleTable>>,
+        received_ns: i64,
+    ) -> Result<Self, DecodeError> {
+        let census = census(frame.bytes(py))?;
+        Ok(Self::from_census(frame, scales, received_ns, census))
+    }
+
+    /// The same for a caller who has already walked the frame.
+    #[inline]
+    pub fn from_census(
+        frame: FrameOwner,
+        scales: Option<Arc<ScaleTable>>,
+        received_ns: i64,
+        census: Census,
+    ) -> Self {
+        Self {
+            frame,
+            scales,
+            received_ns,
+            census,
+            rows: OnceLock::new(),
+            depth20: OnceLock::new(),
+        }
+    }
+
+    fn scales(&self) -> &ScaleTable {
+        self.scales.as_deref().unwrap_or(&KITE)
+    }
+
+    #[inline]
+    fn decoded(&self, py: Python<'_>) -> &Rows {
+        self.rows
+            .get_or_init(|| Rows::decode(self.frame.bytes(py), self.scales(), self.census.ticks))
+    }
+
+    /// The decoded rows.
+    pub fn rows(&self, py: Python<'_>) -> &[TickRow] {
+        self.decoded(py).as_rows()
+    }
+}
+
+/// The parts of a batch that arrays show.
+#[derive(Clone, Copy)]
+pub enum Part {
+    Rows,
+    Depth20,
+}
+
+impl Memory for TickBatch {
+    type Part = Part;
+
+    fn memory(&self, part: Part) -> &[u8] {
+        match part {
+            Part::Rows => self.rows.get().map_or(&[], Rows::as_bytes),
+            Part::Depth20 => self.depth20.get().map_or(&[], |rows| rows.as_bytes()),
+        }
+    }
+}
+
+#[pymethods]
+impl TickBatch {
+    /// The ticks as a read-only structured array of `len(batch)` rows, 256 bytes each, decoded once.
+    ///
+    /// Prices are float64, exact to the last bit; times int64 nanoseconds UTC, 0 for none; quantities uint32
+    /// as on the wire (`volume_traded` is the day's, so differences want a cast to int64); `bid_*` and
+    /// `ask_*` have five levels, best first. What the row's `mode` (1 ltp, 2 ltpc, 3 quote, 4 full,
+    /// 5 depth20) does not carry is NaN or 0. `flags`: 1 tradable, 2 an index's layout. `change` is in
+    /// percent of `prev_close`, as the vendor's client has it; `net_change` is what an index packet itself
+    /// says. See kite-protocol §4.
+    #[getter]
+    fn array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().decoded(slf.py());
+        items(slf, Part::Rows, row_descr(slf.py())?)
+    }
+
+    /// The twenty levels of every 492-byte packet, a read-only structured array; `row` is the tick's index.
+    #[getter]
+    fn depth20<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let batch = slf.get();
+        batch.depth20.get_or_init(|| {
+            if batch.census.depth20 == 0 {
+                return Vec::new();
+            }
+            decode_depth20(batch.frame.bytes(slf.py()), batch.scales())
+        });
+        items(slf, Part::Depth20, depth20_descr(slf.py())?)
+    }
+
+    /// The list of dicts that `kiteconnect.KiteTicker` passes to `on_ticks`, equal to the last bit
+    /// (kite-protocol §8); packets of 12 and 492 bytes, which it does not know, are left out as it does.
+    ///
+    /// With `tz="local"` the datetimes are naive in the host's zone and a stamp of 0 is the epoch, as the
+    /// vendor has them. With `"UTC"` or `"IST"` they are aware, and a stamp of 0 is None.
+    ///
+    /// Raises ValueError for another zone.
+    #[pyo3(signature = (tz = "local"))]
+    fn to_dicts<'py>(&self, py: Python<'py>, tz: &str) -> PyResult<Bound<'py, PyList>> {
+        dicts::to_dicts(py, self.frame.bytes(py), self.scales(), Zone::named(tz)?)
+    }
+
+    /// Packets that gave no tick: of unknown length, cut off, or announced and missing. Ticks and rejected
+    /// packets together are always the count in the frame's header.
+    #[getter]
+    fn rejected(&self) -> usize {
+        self.census.rejected
+    }
+
+    /// The `DecodeError` of a frame that was cut or too long, with `kind` and `offset`; else None. The ticks
+    /// before the cut are in the batch.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.census.error.map(|error| decode_error(py, error)).transpose()
+    }
+
+    /// When the frame was received, nanoseconds UTC, as the caller said; 0 if nobody did.
+    #[getter]
+    fn received_ns(&self) -> i64 {
+        self.received_ns
+    }
+
+    /// Whether the frame was the one byte that says the line is alive.
+    #[getter]
+    fn is_heartbeat(&self) -> bool {
+        self.census.is_heartbeat
+    }
+
+    /// The frame's bytes.
+    #[getter]
+    fn frame(&self, py: Python<'_>) -> Py<PyBytes> {
+        self.frame.0.clone_ref(py)
+    }
+
+    fn __len__(&self) -> usize {
+        self.census.ticks
+    }
+
+    fn __getitem__(slf: &Bound<'_, Self>, index: isize) -> PyResult<Tick> {
+        // Python has already added the length to a negative index.
+        let index = usize::try_from(index)
+            .ok()
+            .filter(|&index| index < slf.get().census.ticks);
+        let index = index.ok_or_else(|| PyIndexError::new_err("tick index out of range"))?;
+        Ok(Tick::new(slf.clone().unbind(), index))
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
+        let ticks = (0..slf.get().census.ticks).map(|index| Tick::new(slf.clone().unbind(), index));
+        PyList::new(slf.py(), ticks)?.try_iter()
+    }
+
+    fn __repr__(&self) -> String {
+        let Census {
+            ticks,
+            rejected,
+            error,
+            is_heartbeat,
+            ..
+        } = self.census;
+        if is_heartbeat {
+            return "TickBatch(heartbeat)".into();
+        }
+        let error = error.map_or_else(String::new, |error| format!(", error='{error}'"));
+        format!("TickBatch({ticks} ticks, rejected={rejected}{error})")
+    }
+}
+
+/// Parses one binary frame (kite-protocol §4) into a `TickBatch`.
+///
+/// `frame` is any bytes-like object; `bytes` are kept, anything else is copied. `scales` replaces price
+/// divisors. `received_ns` is kept as it is.
+///
+/// Raises DecodeError if not one packet could be read, TypeError if `frame` is not bytes-like. A frame that
+/// is cut keeps its whole packets: see `TickBatch.error` and `TickBatch.rejected`.
+#[pyfunction]
+#[pyo3(signature = (frame, *, scales = None, received_ns = 0))]
+pub fn parse(
+    frame: &Bound<'_, PyAny>,
+    scales: Option<&Bound<'_, PriceScales>>,
+    received_ns: i64,
+) -> PyResult<TickBatch> {
+    let py = frame.py();
+    let scales = scales.map(|scales| scales.get().table.clone());
+    TickBatch::from_frame(py, FrameOwner::new(frame)?, scales, received_ns).map_err(|error| raised(py, error))
+}
+
+/// The exception for a core error.
+#[cold]
+pub fn raised(py: Python<'_>, error: DecodeError) -> PyErr {
+    decode_error(py, error).map_or_else(|failure| failure, PyErr::from_value)
+}
+
+fn decode_error(py: Python<'_>, error: DecodeError) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.import(py, "tickloom.errors", "DecodeError")?;
+    class.call1((error.kind.name(), error.offset))
+}
+
+/// A field of the row: name, format, offset.
+type Field = (&'static str, &'static str, usize);
+
+macro_rules! fields {
+    ($row:ident { $($field:ident: $format:literal),* $(,)? }) => {
+        &[$((stringify!($field), $format, std::mem::offset_of!($row, $field))),*]
+    };
+}
+
+const ROW_FIELDS: &[Field] = fields!(TickRow {
+    instrument_token: "<u4",
+    last_traded_quantity: "<u4",
+    volume_traded: "<u4",
+    total_buy_quantity: "<u4",
+    total_sell_quantity: "<u4",
+    oi: "<u4",
+    oi_day_high: "<u4",
+    oi_day_low: "<u4",
+    last_price: "<f8",
+    average_traded_price: "<f8",
+    bid_price: "(5,)<f8",
+    ask_price: "(5,)<f8",
+    day_open: "<f8",
+    day_high: "<f8",
+    day_low: "<f8",
+    prev_close: "<f8",
+    bid_quantity: "(5,)<u4",
+    ask_quantity: "(5,)<u4",
+    bid_orders: "(5,)<u2",
+    ask_orders: "(5,)<u2",
+    mode: "u1",
+    flags: "u1",
+    last_trade_time: "<i8",
+    exchange_timestamp: "<i8",
+    change: "<f8",
+    net_change: "<f8",
+});
+
+const DEPTH20_FIELDS: &[Field] = fields!(Depth20Row {
+    bid_price: "(20,)<f8",
+    ask_price: "(20,)<f8",
+    exchange_timestamp: "<i8",
+    instrument_token: "<u4",
+    row: "<u4",
+    bid_quantity: "(20,)<u4",
+    ask_quantity: "(20,)<u4",
+    bid_orders: "(20,)<u2",
+    ask_orders: "(20,)<u2",
+});
+
+fn row_descr(py: Python<'_>) -> PyResult<&Bound<'_, PyArrayDescr>> {
+    static DESCR: PyOnceLock<Py<PyArrayDescr>> = PyOnceLock::new();
+    DESCR
+        .get_or_try_init(py, || descr_of(py, ROW_FIELDS, size_of::<TickRow>()))
+        .map(|descr| descr.bind(py))
+}
+
+fn depth20_descr(py: Python<'_>) -> PyResult<&Bound<'_, PyArrayDescr>> {
+    static DESCR: PyOnceLock<Py<PyArrayDescr>> = PyOnceLock::new();
+    DESCR
+        .get_or_try_init(py, || descr_of(py, DEPTH20_FIELDS, size_of::<Depth20Row>()))
+        .map(|descr| descr.bind(py))
+}
+
+fn descr_of(py: Python<'_>, fields: &[Field], size: usize) -> PyResult<Py<PyArrayDescr>> {
+    let spec = PyDict::new(py);
+    spec.set_item("names", fields.iter().map(|field| field.0).collect::<Vec<_>>())?;
+    spec.set_item("formats", fields.iter().map(|field| field.1).collect::<Vec<_>>())?;
+    spec.set_item("offsets", fields.iter().map(|field| field.2).collect::<Vec<_>>())?;
+    spec.set_item("itemsize", size)?;
+    spec.set_item("aligned", true)?;
+    Ok(PyArrayDescr::new(py, spec)?.unbind())
+}

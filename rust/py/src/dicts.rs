@@ -1,0 +1,388 @@
+//! The vendor client's dicts, key by key (kite-protocol §8).
+//!
+//! Making Python objects is all the cost there is, so what can be made once is: keys are interned, a dict
+//! begins as a copy of one that has its keys already, a second of time becomes one datetime a call.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyString};
+use tickloom_core::wire::kite::packet::{Full, IndexFull, IndexQuote, Level, Ltp, Quote};
+use tickloom_core::wire::kite::{Packet, Scale, ScaleTable, frame};
+use zerocopy::big_endian::U32;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// The zone of the datetimes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Zone {
+    /// The host's, naive, as the vendor's client has it.
+    Local,
+    Utc,
+    Ist,
+}
+
+impl Zone {
+    pub fn named(name: &str) -> PyResult<Self> {
+        match name {
+            "local" => Ok(Self::Local),
+            "UTC" => Ok(Self::Utc),
+            "IST" | "Asia/Kolkata" => Ok(Self::Ist),
+            _ => Err(PyValueError::new_err(format!(
+                "tz must be local, UTC or IST, not {name}"
+            ))),
+        }
+    }
+}
+
+pub fn to_dicts<'py>(
+    py: Python<'py>,
+    bytes: &[u8],
+    scales: &ScaleTable,
+    zone: Zone,
+) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    let mut maker = Maker::new(py, zone)?;
+    for body in frame(bytes) {
+        let packet = Packet::read(body);
+        let scale = match packet.instrument_token() {
+            Some(token) => scales.of(token),
+            None => continue,
+        };
+        let dict = match packet {
+            Packet::Ltp(packet) => maker.ltp(packet, scale)?,
+            Packet::IndexQuote(packet) => maker.index_quote(packet, scale)?,
+            Packet::IndexFull(packet) => maker.index_full(packet, scale)?,
+            Packet::Quote(packet) => maker.quote(packet, scale)?,
+            Packet::Full(packet) => maker.full(packet, scale)?,
+            // The vendor's client does not know these lengths.
+            Packet::Ltpc(_) | Packet::Depth20(_) | Packet::Unknown(_) => continue,
+        };
+        list.append(dict)?;
+    }
+    Ok(list)
+}
+
+/// Dicts that have every key of their kind and no value yet.
+struct Templates {
+    ltp: Py<PyDict>,
+    index_quote: Py<PyDict>,
+    index_full: Py<PyDict>,
+    quote: Py<PyDict>,
+    full: Py<PyDict>,
+    ohlc: Py<PyDict>,
+    index_ohlc: Py<PyDict>,
+    depth: Py<PyDict>,
+    level: Py<PyDict>,
+}
+
+impl Templates {
+    fn get(py: Python<'_>) -> PyResult<&'static Self> {
+        static TEMPLATES: PyOnceLock<Templates> = PyOnceLock::new();
+        TEMPLATES.get_or_try_init(py, || {
+            let of = |parts: &[&[&str]]| -> PyResult<Py<PyDict>> {
+                let dict = PyDict::new(py);
+                for key in parts.iter().copied().flatten() {
+                    dict.set_item(PyString::intern(py, key), py.None())?;
+                }
+                Ok(dict.unbind())
+            };
+            let head: &[_] = &["tradable", "mode", "instrument_token", "last_price"];
+            let traded: &[_] = &[
+                "last_traded_quantity",
+                "average_traded_price",
+                "volume_traded",
+                "total_buy_quantity",
+                "total_sell_quantity",
+            ];
+            let day: &[_] = &["ohlc", "change"];
+            let interest: &[_] = &["last_trade_time", "oi", "oi_day_high", "oi_day_low"];
+            let stamp: &[_] = &["exchange_timestamp"];
+            Ok(Self {
+                ltp: of(&[head])?,
+                index_quote: of(&[head, day])?,
+                index_full: of(&[head, day, stamp])?,
+                quote: of(&[head, traded, day])?,
+                full: of(&[head, traded, day, interest, stamp, &["depth"]])?,
+                ohlc: of(&[&["open", "high", "low", "close"]])?,
+                index_ohlc: of(&[&["high", "low", "open", "close"]])?,
+                depth: of(&[&["buy", "sell"]])?,
+                level: of(&[&["quantity", "price", "orders"]])?,
+            })
+        })
+    }
+}
+
+/// The four prices of a day, as integers of the wire.
+struct Day {
+    open: U32,
+    high: U32,
+    low: U32,
+    close: U32,
+}
+
+const RECENT: usize = 32;
+
+/// Makes the dicts of one call.
+struct Maker<'py> {
+    py: Python<'py>,
+    templates: &'static Templates,
+    from_timestamp: Bound<'py, PyAny>,
+    tzinfo: Option<Bound<'py, PyAny>>,
+    /// Datetimes made in this call, each where the low bits of its second put it. They do not outlive the
+    /// call, because the host's zone may change between two calls.
+    recent: [Option<(u32, Bound<'py, PyAny>)>; RECENT],
+}
+
+impl<'py> Maker<'py> {
+    fn new(py: Python<'py>, zone: Zone) -> PyResult<Self> {
+        static FROM_TIMESTAMP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let from_timestamp = FROM_TIMESTAMP.get_or_try_init(py, || {
+            py.import("datetime")?
+                .getattr("datetime")?
+                .getattr("fromtimestamp")
+                .map(Bound::unbind)
+        })?;
+        Ok(Self {
+            py,
+            templates: Templates::get(py)?,
+            from_timestamp: from_timestamp.bind(py).clone(),
+            tzinfo: tzinfo(py, zone)?,
+            recent: [const { None }; RECENT],
+        })
+    }
+
+    fn head(
+        &self,
+        template: &Py<PyDict>,
+        mode: &Bound<'py, PyString>,
+        token: U32,
+        last_price: f64,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let py = self.py;
+        let dict = template.bind(py).copy()?;
+        let token = token.get();
+        // Every segment but the indices' is tradable.
+        dict.set_item(intern!(py, "tradable"), PyBool::new(py, token & 0xff != 9))?;
+        dict.set_item(intern!(py, "mode"), mode)?;
+        dict.set_item(intern!(py, "instrument_token"), token)?;
+        dict.set_item(intern!(py, "last_price"), PyFloat::new(py, last_price))?;
+        Ok(dict)
+    }
+
+    fn ltp(&self, packet: &Ltp, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
+        let last_price = scale.to_f64(packet.last_price.get());
+        let mode = intern!(self.py, "ltp");
+        self.head(&self.templates.ltp, mode, packet.instrument_token, last_price)
+    }
+
+    /// Sets `ohlc` and `change`.
+    fn day(
+        &self,
+        dict: &Bound<'py, PyDict>,
+        template: &Py<PyDict>,
+        day: Day,
+        scale: &Scale,
+        last_price: f64,
+    ) -> PyResult<()> {
+        let py = self.py;
+        let price = |raw: U32| PyFloat::new(py, scale.to_f64(raw.get()));
+        let ohlc = template.bind(py).copy()?;
+        ohlc.set_item(intern!(py, "open"), price(day.open))?;
+        ohlc.set_item(intern!(py, "high"), price(day.high))?;
+        ohlc.set_item(intern!(py, "low"), price(day.low))?;
+        let close = scale.to_f64(day.close.get());
+        ohlc.set_item(intern!(py, "close"), PyFloat::new(py, close))?;
+        dict.set_item(intern!(py, "ohlc"), ohlc)?;
+        if close == 0.0 {
+            // The vendor's client leaves the int it began with.
+            dict.set_item(intern!(py, "change"), 0)
+        } else {
+            let change = (last_price - close) * 100.0 / close;
+            dict.set_item(intern!(py, "change"), PyFloat::new(py, change))
+        }
+    }
+
+    fn index_quote(&self, packet: &IndexQuote, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
+        let last_price = scale.to_f64(packet.last_price.get());
+        let mode = intern!(self.py, "quote");
+        let dict = self.head(
+            &self.templates.index_quote,
+            mode,
+            packet.instrument_token,
+            last_price,
+        )?;
+        let &IndexQuote {
+            open,
+            high,
+            low,
+            close,
+            ..
+        } = packet;
+        self.day(
+            &dict,
+            &self.templates.index_ohlc,
+            Day {
+                open,
+                high,
+                low,
+                close,
+            },
+            scale,
+            last_price,
+        )?;
+        Ok(dict)
+    }
+
+    fn index_full(&mut self, packet: &IndexFull, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
+        let last_price = scale.to_f64(packet.last_price.get());
+        let mode = intern!(self.py, "full");
+        let dict = self.head(
+            &self.templates.index_full,
+            mode,
+            packet.instrument_token,
+            last_price,
+        )?;
+        let &IndexFull {
+            open,
+            high,
+            low,
+            close,
+            ..
+        } = packet;
+        self.day(
+            &dict,
+            &self.templates.index_ohlc,
+            Day {
+                open,
+                high,
+                low,
+                close,
+            },
+            scale,
+            last_price,
+        )?;
+        let stamp = self.datetime(packet.exchange_timestamp.get())?;
+        dict.set_item(intern!(self.py, "exchange_timestamp"), stamp)?;
+        Ok(dict)
+    }
+
+    fn quote(&self, packet: &Quote, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
+        self.traded(&self.templates.quote, intern!(self.py, "quote"), packet, scale)
+    }
+
+    fn traded(
+        &self,
+        template: &Py<PyDict>,
+        mode: &Bound<'py, PyString>,
+        packet: &Quote,
+        scale: &Scale,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let py = self.py;
+        let last_price = scale.to_f64(packet.last_price.get());
+        let dict = self.head(template, mode, packet.instrument_token, last_price)?;
+        dict.set_item(
+            intern!(py, "last_traded_quantity"),
+            packet.last_traded_quantity.get(),
+        )?;
+        let average = scale.to_f64(packet.average_traded_price.get());
+        dict.set_item(intern!(py, "average_traded_price"), PyFloat::new(py, average))?;
+        dict.set_item(intern!(py, "volume_traded"), packet.volume_traded.get())?;
+        dict.set_item(intern!(py, "total_buy_quantity"), packet.total_buy_quantity.get())?;
+        dict.set_item(
+            intern!(py, "total_sell_quantity"),
+            packet.total_sell_quantity.get(),
+        )?;
+        let &Quote {
+            open,
+            high,
+            low,
+            close,
+            ..
+        } = packet;
+        self.day(
+            &dict,
+            &self.templates.ohlc,
+            Day {
+                open,
+                high,
+                low,
+                close,
+            },
+            scale,
+            last_price,
+        )?;
+        Ok(dict)
+    }
+
+    fn full(&mut self, packet: &Full, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
+        let py = self.py;
+        let (quote, _) = Quote::ref_from_prefix(packet.as_bytes()).expect("a full packet begins as a quote");
+        let dict = self.traded(&self.templates.full, intern!(py, "full"), quote, scale)?;
+        let last_trade_time = self.datetime(packet.last_trade_time.get())?;
+        dict.set_item(intern!(py, "last_trade_time"), last_trade_time)?;
+        dict.set_item(intern!(py, "oi"), packet.oi.get())?;
+        dict.set_item(intern!(py, "oi_day_high"), packet.oi_day_high.get())?;
+        dict.set_item(intern!(py, "oi_day_low"), packet.oi_day_low.get())?;
+        let exchange_timestamp = self.datetime(packet.exchange_timestamp.get())?;
+        dict.set_item(intern!(py, "exchange_timestamp"), exchange_timestamp)?;
+        let depth = self.templates.depth.bind(py).copy()?;
+        depth.set_item(intern!(py, "buy"), self.levels(&packet.bids, scale)?)?;
+        depth.set_item(intern!(py, "sell"), self.levels(&packet.asks, scale)?)?;
+        dict.set_item(intern!(py, "depth"), depth)?;
+        Ok(dict)
+    }
+
+    fn levels(&self, levels: &[Level; 5], scale: &Scale) -> PyResult<Bound<'py, PyList>> {
+        let py = self.py;
+        let level = |level: &Level| {
+            let dict = self.templates.level.bind(py).copy()?;
+            dict.set_item(intern!(py, "quantity"), level.quantity.get())?;
+            dict.set_item(
+                intern!(py, "price"),
+                PyFloat::new(py, scale.to_f64(level.price.get())),
+            )?;
+            dict.set_item(intern!(py, "orders"), level.orders.get())?;
+            PyResult::Ok(dict)
+        };
+        let [a, b, c, d, e] = levels;
+        PyList::new(py, [level(a)?, level(b)?, level(c)?, level(d)?, level(e)?])
+    }
+
+    fn datetime(&mut self, stamp: u32) -> PyResult<Bound<'py, PyAny>> {
+        let slot = stamp as usize % RECENT;
+        if let Some((second, datetime)) = &self.recent[slot]
+            && *second == stamp
+        {
+            return Ok(datetime.clone());
+        }
+        let datetime = match &self.tzinfo {
+            // Aware datetimes are ours, so that none may be None; the naive ones are the vendor's.
+            Some(_) if stamp == 0 => self.py.None().into_bound(self.py),
+            Some(tzinfo) => self.from_timestamp.call1((stamp, tzinfo))?,
+            None => self.from_timestamp.call1((stamp,))?,
+        };
+        self.recent[slot] = Some((stamp, datetime.clone()));
+        Ok(datetime)
+    }
+}
+
+fn tzinfo(py: Python<'_>, zone: Zone) -> PyResult<Option<Bound<'_, PyAny>>> {
+    static UTC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static IST: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    const IST_SECONDS: i32 = 19_800;
+    let zone_of = |seconds: i32, name: &str| -> PyResult<Py<PyAny>> {
+        let datetime = py.import("datetime")?;
+        let offset = datetime.getattr("timedelta")?.call1((0, seconds))?;
+        Ok(datetime.getattr("timezone")?.call1((offset, name))?.unbind())
+    };
+    Ok(match zone {
+        Zone::Local => None,
+        Zone::Utc => Some(UTC.get_or_try_init(py, || zone_of(0, "UTC"))?.bind(py).clone()),
+        Zone::Ist => Some(
+            IST.get_or_try_init(py, || zone_of(IST_SECONDS, "IST"))?
+                .bind(py)
+                .clone(),
+        ),
+    })
+}
