@@ -182,7 +182,8 @@ pub struct MarketConfig {
     pub first_day: i64,
     /// How many trading dates in a row; Saturdays and Sundays after the first date are skipped.
     pub days: u32,
-    /// Snapshots a second of a name whose book keeps changing.
+    /// Snapshots a second of a name whose book keeps changing; 0.3 or more, so that the last trade of a phase
+    /// is shown before the name falls silent.
     pub rate: f64,
     /// The most packets one frame carries.
     pub packets_per_frame: u16,
@@ -240,7 +241,7 @@ impl MarketConfig {
         if self.days == 0 || self.days > 1_000 {
             return Err(MarketError::BadDays(self.days));
         }
-        if !(self.rate >= 0.01 && self.rate <= 20.0) {
+        if !(self.rate >= 0.3 && self.rate <= 20.0) {
             return Err(MarketError::BadRate);
         }
         if self.packets_per_frame == 0 {
@@ -273,7 +274,7 @@ pub enum MarketError {
     BadLot(u32),
     /// Days outside 1 to 1,000.
     BadDays(u32),
-    /// Snapshots a second outside 0.01 to 20.
+    /// Snapshots a second outside 0.3 to 20.
     BadRate,
     BadFrameSize,
     /// A fault's probability outside 0 to 1; the fault's name.
@@ -295,7 +296,7 @@ impl fmt::Display for MarketError {
             Self::BadPrice(token) => write!(f, "base price or tick size out of range for token: {token}"),
             Self::BadLot(token) => write!(f, "lot outside 1 to 100000 for token: {token}"),
             Self::BadDays(days) => write!(f, "days outside 1 to 1000: {days}"),
-            Self::BadRate => f.write_str("rate outside 0.01 to 20 snapshots a second"),
+            Self::BadRate => f.write_str("rate outside 0.3 to 20 snapshots a second"),
             Self::BadFrameSize => f.write_str("packets per frame outside 1 to 65535"),
             Self::BadProbability(name) => write!(f, "fault probability outside 0 to 1: {name}"),
             Self::BadDisconnection => f.write_str("disconnections must be non-empty, in order and apart"),

@@ -95,13 +95,13 @@ pub(crate) struct Live {
     oi_low: u32,
     pub(crate) quotes: Rng,
     pub(crate) faults: Rng,
-    pub(crate) next_snapshot: Ns,
     /// Arrivals of one instrument are in order: a connection is.
     pub(crate) last_arrival: Ns,
     /// Traded since the last snapshot.
     pub(crate) traded: bool,
-    /// The stamp of the last snapshot of the day, 0 before it.
+    /// The instant of the last snapshot of the day, 0 before it, and what it showed.
     pub(crate) published: Ns,
+    pub(crate) shown: Figures,
     pub(crate) volume_faults: VolumeFaults,
 }
 
@@ -138,10 +138,10 @@ impl Live {
             oi_low: oi,
             quotes: Rng::new(seed, QUOTES, instrument.token, day),
             faults: Rng::new(seed, FAULTS, instrument.token, day),
-            next_snapshot: 0,
             last_arrival: 0,
             traded: false,
             published: 0,
+            shown: today,
             volume_faults: VolumeFaults::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! Market, run: the exchange's day, second by second, never more than a few seconds in memory.
 
-use super::config::{Kind, MarketConfig, at};
+use super::config::{Instrument, Kind, MarketConfig, Mode, at};
 use super::delivery::{Delivered, Delivery, Event, Parcel};
 use super::live::{Live, LiveIndex, quote_chance, seconds};
 use super::rng::Rng;
@@ -21,13 +21,14 @@ pub(crate) struct Plan {
     pub(crate) last_second: u32,
 }
 
-enum Player {
-    Trades(Box<Live>),
-    Index(Box<LiveIndex>),
-}
-
 pub(crate) struct Run {
-    players: Vec<Player>,
+    /// By place in the market; `None` for an index.
+    lives: Vec<Option<Live>>,
+    /// When each instrument shows itself next, apart from the rest: most seconds most of them do not, and
+    /// then nothing else of them is touched.
+    wakes: Vec<Ns>,
+    /// With their places in the market.
+    indices: Vec<(usize, LiveIndex)>,
     delivery: Delivery,
     rng: Rng,
     day: usize,
@@ -62,12 +63,16 @@ impl Run {
         let day = plan.days[0];
         // The date before the first, for stale ticks: yesterday, or Friday.
         let before = if weekday(day) == 0 { day - 3 } else { day - 1 };
-        let player = |(instrument, &near_wrap): (&super::config::Instrument, &bool)| match instrument.kind {
-            Kind::Index => Player::Index(Box::new(LiveIndex::new(plan.seed, instrument, market, day))),
-            _ => Player::Trades(Box::new(Live::new(plan.seed, instrument, day, before, near_wrap))),
+        let live = |(instrument, &near_wrap): (&Instrument, &bool)| {
+            let trades = instrument.kind != Kind::Index;
+            trades.then(|| Live::new(plan.seed, instrument, day, before, near_wrap))
         };
+        let is_index = |&place: &usize| market[place].kind == Kind::Index;
+        let index = |place: usize| (place, LiveIndex::new(plan.seed, &market[place], market, day));
         let mut run = Self {
-            players: market.iter().zip(&plan.near_wrap).map(player).collect(),
+            lives: market.iter().zip(&plan.near_wrap).map(live).collect(),
+            wakes: vec![Ns::MAX; market.len()],
+            indices: (0..market.len()).filter(is_index).map(index).collect(),
             delivery: Delivery::new(plan.seed, at(day, plan.first_second), market.len()),
             rng: Rng::new(plan.seed, PURPOSE, 0, 0),
             day: 0,
@@ -103,21 +108,21 @@ impl Run {
     fn begin_day(&mut self, plan: &Plan) {
         let day = plan.days[self.day];
         self.second = plan.first_second;
-        for (place, (player, instrument)) in self.players.iter_mut().zip(&plan.config.instruments).enumerate()
-        {
+        for (place, instrument) in plan.config.instruments.iter().enumerate() {
             self.delivery.delivered[place] = Delivered {
                 day,
                 ..Delivered::default()
             };
-            if let Player::Trades(live) = player {
-                let opening = at(day, instrument.hours.first_second());
-                live.next_snapshot = opening + live.quotes.below_wide(2 * SECOND as u64) as Ns;
-                let hours = &instrument.hours;
-                let cancels = live.faults.chance(plan.config.faults.cancellation) && !plan.near_wrap[place];
-                let session = u64::from(hours.close - hours.open) * SECOND as u64;
-                let when = at(day, hours.open) + live.faults.below_wide(session) as Ns;
-                live.volume_faults.cancel_at = if cancels { when } else { 0 };
-            }
+            let Some(live) = &mut self.lives[place] else {
+                continue;
+            };
+            let hours = &instrument.hours;
+            let opening = at(day, hours.first_second());
+            self.wakes[place] = next_snapshot(plan, instrument, live, day, opening);
+            let cancels = live.faults.chance(plan.config.faults.cancellation) && !plan.near_wrap[place];
+            let session = u64::from(hours.close - hours.open) * SECOND as u64;
+            let when = at(day, hours.open) + live.faults.below_wide(session) as Ns;
+            live.volume_faults.cancel_at = if cancels { when } else { 0 };
         }
     }
 
@@ -134,11 +139,13 @@ impl Run {
         let Some(&day) = plan.days.get(self.day) else {
             return;
         };
-        for (player, instrument) in self.players.iter_mut().zip(&config.instruments) {
-            match player {
-                Player::Trades(live) => live.start_day(instrument, day),
-                Player::Index(index) => index.start_day(plan.seed, instrument, day),
-            }
+        for (live, instrument) in self.lives.iter_mut().zip(&config.instruments) {
+            let Some(live) = live else { continue };
+            live.trade_until(instrument, Ns::MAX);
+            live.start_day(instrument, day);
+        }
+        for (place, index) in &mut self.indices {
+            index.start_day(plan.seed, &config.instruments[*place], day);
         }
         self.begin_day(plan);
     }
@@ -156,18 +163,21 @@ impl Run {
             self.greet(plan, to, false);
         }
         // Indices first: an index shows its components as they stood when the second began.
-        for place in 0..self.players.len() {
-            if matches!(self.players[place], Player::Index(_)) {
-                self.publish_index(plan, place);
-            }
+        for nth in 0..self.indices.len() {
+            self.publish_index(plan, nth);
         }
         // A random stride, so that a frame's packets are not sorted by instrument.
-        let count = self.players.len();
+        let count = self.wakes.len();
         let stride = self.stride(count);
         let mut place = self.rng.below(count as u32) as usize;
         for _ in 0..count {
-            place = (place + stride) % count;
-            self.play(plan, place);
+            place += stride;
+            if place >= count {
+                place -= count;
+            }
+            while self.wakes[place] < now + SECOND {
+                self.show(plan, place);
+            }
         }
         self.delivery
             .release(now + SECOND, plan.config.packets_per_frame.into(), faults);
@@ -188,54 +198,39 @@ impl Run {
             .unwrap_or(1)
     }
 
-    /// One second of one instrument: its snapshots, each after the trades before it.
-    fn play(&mut self, plan: &Plan, place: usize) {
-        let Player::Trades(live) = &mut self.players[place] else {
+    /// Shows one instrument at its next snapshot, after the trades before it.
+    fn show(&mut self, plan: &Plan, place: usize) {
+        let (instrument, instant) = (&plan.config.instruments[place], self.wakes[place]);
+        let Some(live) = &mut self.lives[place] else {
+            self.wakes[place] = Ns::MAX;
             return;
         };
-        let instrument = &plan.config.instruments[place];
-        if self.second < instrument.hours.first_second() || self.second >= instrument.hours.last_second() {
-            return;
-        }
-        let end = at(plan.days[self.day], self.second) + SECOND;
-        while live.next_snapshot < end {
-            let instant = live.next_snapshot;
-            live.trade_until(instrument, instant + 1);
-            live.restate_oi(instrument);
-            let chance = quote_chance(instrument, self.second);
-            if core::mem::take(&mut live.traded) || live.quotes.chance(chance) {
-                snapshot(plan, place, live, instant, &mut self.delivery, &mut self.body);
-            }
-            let gap = (0.5 + live.quotes.unit()) / plan.config.rate;
-            live.next_snapshot += (gap * SECOND as f64) as Ns;
-        }
-        live.trade_until(instrument, end);
+        live.trade_until(instrument, instant + 1);
+        live.restate_oi(instrument);
+        snapshot(plan, place, live, instant, &mut self.delivery, &mut self.body);
+        self.wakes[place] = next_snapshot(plan, instrument, live, plan.days[self.day], instant);
     }
 
-    fn publish_index(&mut self, plan: &Plan, place: usize) {
+    fn publish_index(&mut self, plan: &Plan, nth: usize) {
+        let (place, index) = &mut self.indices[nth];
+        let (place, day) = (*place, plan.days[self.day]);
         let instrument = &plan.config.instruments[place];
         let hours = &instrument.hours;
         if self.second < hours.first_second() || self.second >= hours.last_second() {
             return;
         }
-        let (before, rest) = self.players.split_at_mut(place);
-        let Some((Player::Index(index), after)) = rest.split_first_mut() else {
+        let Some(instant) = index.publications.within(day, self.second) else {
             return;
         };
-        let Some(instant) = index.publications.within(plan.days[self.day], self.second) else {
-            return;
-        };
-        let level = index.basket.level(|i| {
-            let player = if i < place {
-                &before[i]
-            } else {
-                &after[i - place - 1]
-            };
-            match player {
-                Player::Trades(live) => live.tape.last_price,
-                Player::Index(_) => 0,
+        for &component in &index.basket.components {
+            if let Some(live) = &mut self.lives[component] {
+                live.trade_until(&plan.config.instruments[component], at(day, self.second));
             }
-        });
+        }
+        let lives = &self.lives;
+        let level = index
+            .basket
+            .level(|place| lives[place].as_ref().map_or(0, |live| live.tape.last_price));
         index
             .today
             .publish(level, hours.open <= self.second && self.second <= hours.close);
@@ -258,40 +253,68 @@ impl Run {
     /// After a connection each instrument's cached tick comes first: after a reconnection that of a moment
     /// ago, or by a fault that of the previous date, which is all there can be at the start.
     fn greet(&mut self, plan: &Plan, at: Ns, first: bool) {
-        for place in 0..self.players.len() {
+        let Self {
+            lives,
+            indices,
+            delivery,
+            body,
+            ..
+        } = self;
+        for (place, live) in lives.iter_mut().enumerate() {
+            let Some(live) = live else { continue };
             let instrument = &plan.config.instruments[place];
-            self.body.clear();
-            match &mut self.players[place] {
-                Player::Trades(live) => {
-                    let stale = live.faults.chance(plan.config.faults.stale_first);
-                    let arrival = (at + live.faults.below_wide(100_000_000) as Ns).max(live.last_arrival);
-                    let volume = if stale {
-                        let figures = live.yesterday;
-                        let stamp = seconds(figures.last_trade);
-                        live.encode(instrument, &figures, stamp, figures.volume, &mut self.body);
-                        None
-                    } else if !first && live.published > 0 {
-                        let figures = live.today;
-                        let stamp = seconds(live.published.max(figures.last_trade));
-                        let volume = figures.volume - live.volume_faults.cancelled;
-                        live.encode(instrument, &figures, stamp, volume, &mut self.body);
-                        Some(volume).filter(|_| instrument.mode != super::Mode::Ltp)
-                    } else {
-                        continue;
-                    };
-                    live.last_arrival = arrival;
-                    self.delivery
-                        .post(arrival, parcel(place, &self.body, volume), &self.body);
-                }
-                Player::Index(index) if !first && index.published > 0 => {
-                    let arrival = (at + index.faults.below_wide(100_000_000) as Ns).max(index.last_arrival);
-                    index.last_arrival = arrival;
-                    index.encode(instrument, seconds(index.published), &mut self.body);
-                    self.delivery
-                        .post(arrival, parcel(place, &self.body, None), &self.body);
-                }
-                Player::Index(_) => {}
+            let stale = live.faults.chance(plan.config.faults.stale_first);
+            let arrival = (at + live.faults.below_wide(100_000_000) as Ns).max(live.last_arrival);
+            let (figures, stamp, volume) = if stale {
+                (live.yesterday, live.yesterday.last_trade, None)
+            } else if !first && live.published > 0 {
+                let volume = live.shown.volume - live.volume_faults.cancelled;
+                (live.shown, live.published, Some(volume))
+            } else {
+                continue;
+            };
+            body.clear();
+            live.encode(
+                instrument,
+                &figures,
+                seconds(stamp),
+                volume.unwrap_or(figures.volume),
+                body,
+            );
+            live.last_arrival = arrival;
+            let volume = volume.filter(|_| instrument.mode != Mode::Ltp);
+            delivery.post(arrival, parcel(place, body, volume), body);
+        }
+        for (place, index) in indices {
+            if first || index.published == 0 {
+                continue;
             }
+            let arrival = (at + index.faults.below_wide(100_000_000) as Ns).max(index.last_arrival);
+            index.last_arrival = arrival;
+            body.clear();
+            index.encode(&plan.config.instruments[*place], seconds(index.published), body);
+            delivery.post(arrival, parcel(*place, body, None), body);
+        }
+    }
+}
+
+/// When an instrument shows itself after `last`: at the first moment of its own irregular beat at which it
+/// has traded or its book has changed. `Ns::MAX` for not again on this date.
+fn next_snapshot(plan: &Plan, instrument: &Instrument, live: &mut Live, day: i64, last: Ns) -> Ns {
+    let (midnight, end) = (at(day, 0), at(day, instrument.hours.last_second()));
+    let beat = SECOND as f64 / plan.config.rate;
+    let mut next = last;
+    loop {
+        next += ((0.5 + live.quotes.unit()) * beat) as Ns;
+        if next >= end {
+            return Ns::MAX;
+        }
+        let second = ((next - midnight) / SECOND) as u32;
+        if live.traded
+            || live.tape.has_before(next + 1)
+            || live.quotes.chance(quote_chance(instrument, second))
+        {
+            return next;
         }
     }
 }
@@ -323,7 +346,7 @@ fn snapshot(
         delivery.delivered[place].cancelled = fault.cancelled;
     }
     let mut volume = figures.volume - fault.cancelled;
-    let mut honest = instrument.mode != super::Mode::Ltp;
+    let mut honest = instrument.mode != Mode::Ltp;
     // A volume that wraps is left alone: below 2^32 again it would read as a second wrap.
     if fault.rolled_back_for == 0
         && !plan.near_wrap[place]
@@ -339,6 +362,8 @@ fn snapshot(
         honest = false;
     }
     live.published = instant;
+    live.shown = figures;
+    live.traded = false;
     body.clear();
     live.encode(instrument, &figures, seconds(instant), volume, body);
     let arrival = arrival(&mut live.quotes, instant, live.last_arrival);

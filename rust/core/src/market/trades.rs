@@ -319,6 +319,12 @@ impl Tape {
         Some(trade)
     }
 
+    /// Whether there is a trade before `limit`.
+    #[inline]
+    pub(crate) fn has_before(&self, limit: Ns) -> bool {
+        self.pending.is_some_and(|trade| trade.time < limit)
+    }
+
     /// Goes on to another date. What is left of this one is skipped, so the caller drains it first.
     pub(crate) fn start_day(&mut self, instrument: &Instrument, day: i64) {
         self.trades = DayOfTrades::new(self.seed, instrument, day, self.last_price, self.near_wrap);
