@@ -22,7 +22,7 @@ class Market:
         cls,
         *,
         seed: int,
-        counts: tuple[int, int, int, int],
+        counts: tuple[int, int, int, int, int, int],
         dates: tuple[int, int],
         session: tuple[int, int],
         auction: bool,

@@ -253,6 +253,18 @@ def test_a_closing_auction_ends_liquid_equities_early_and_derivatives_late() -> 
     assert day.close == day.auction_close.price
 
 
+def test_commodities_and_currencies_have_their_own_scale_and_hours() -> None:
+    market = Market(instruments=0, indices=0, commodities=1, currencies=1)
+    commodity, currency = market.instruments()
+    assert (commodity.segment, currency.segment) == (7, 3)
+    assert (commodity.tick_size, currency.tick_size, currency.base_price) == (1.0, 0.0025, 84.0)
+    minutes = [(name.session_close_ns - name.session_open_ns) // 60 // SECOND for name in (commodity, currency)]
+    assert minutes == [870, 480]
+    prices = market.trades(currency.token)["price"]
+    assert np.abs(prices / 84.0 - 1).max() < 0.2
+    assert np.array_equal(np.rint(prices / 0.0025), np.round(prices / 0.0025, 6))
+
+
 def test_a_second_run_ends_the_first_one() -> None:
     market = small()
     first = market.events()
@@ -270,6 +282,7 @@ def test_a_second_run_ends_the_first_one() -> None:
         ({"rate": 0}, "rate"),
         ({"days": 0}, "days"),
         ({"instruments": 0, "indices": 0}, "at least one instrument"),
+        ({"thin": 100_001}, "more than 100000 instruments of a kind: 100001"),
         ({"packets_per_frame": 0}, "packets per frame"),
         ({"start": "09:25", "end": "09:25"}, "phases"),
         ({"start": "nine"}, "nine"),

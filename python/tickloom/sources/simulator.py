@@ -133,11 +133,12 @@ class Market:
 
     `instruments` names are split into a fifth of liquid ones (about 3 trades a second), two fifths of middling ones
     (0.3) and two fifths of thin ones (options, one trade in minutes), unless `liquid`, `middling` or `thin` say how
-    many; `indices` come on top. `days` trading dates follow each other from `date` on, weekends skipped. Trading is
-    continuous from `start` to `end` (IST), after an opening auction with `auction` (R8). With `cas` the day is that
-    of 2026-08-03 and later (R5): liquid equities stop 15 minutes before `end` and have a closing auction within 5
-    minutes after it, derivatives go on for 10 minutes longer. With `postclose` equities also trade at the closing
-    price until 30 minutes after `end` (R9).
+    many. On top come `indices`, `commodities` (MCX futures, 09:00 to 23:30) and `currencies` (CDS futures, 09:00 to
+    17:00); these two keep to `start` and `end` if they are not the default. `days` trading dates follow each other
+    from `date` on, weekends skipped. Trading is continuous from `start` to `end` (IST), after an opening auction with
+    `auction` (R8). With `cas` the day is that of 2026-08-03 and later (R5): liquid equities stop 15 minutes before
+    `end` and have a closing auction within 5 minutes after it, derivatives go on for 10 minutes longer. With
+    `postclose` equities also trade at the closing price until 30 minutes after `end` (R9).
 
     Each name whose book changes is shown about `rate` times a second, in `mode` or in that of `modes` by token, at
     most `packets_per_frame` to a frame. `faults` are off with None, all on with ``"all"``, or a mapping (`Faults`).
@@ -154,6 +155,8 @@ class Market:
         liquid: int | None = None,
         middling: int | None = None,
         thin: int | None = None,
+        commodities: int = 0,
+        currencies: int = 0,
         date: str | dt.date = "2026-07-01",
         days: int = 1,
         start: str = "09:15",
@@ -174,7 +177,7 @@ class Market:
         self._midnight_ns = int(dt.datetime.combine(first, dt.time(), _IST).timestamp()) * _SECOND
         self._core = _core.Market(
             seed=seed,
-            counts=(liquid or 0, middling or 0, thin or 0, indices),
+            counts=(liquid or 0, middling or 0, thin or 0, indices, commodities, currencies),
             dates=((first - _EPOCH).days, days),
             session=(_seconds(start), _seconds(end)),
             auction=auction,
@@ -194,7 +197,7 @@ class Market:
         """`end` on the first date, ns UTC."""
 
     def instruments(self) -> list[MarketInstrument]:
-        """The names: indices first, then liquid, middling and thin ones."""
+        """The names: indices, liquid, middling, thin, commodities, currencies."""
         return list(self._instruments)
 
     def days(self) -> list[dt.date]:
@@ -247,12 +250,8 @@ class Market:
         time: int64, ns UTC; price: float64; quantity: int64; phase: int64, an index into `PHASES`.
         """
         rows, divisor = self._rows(token, self._core.trades(token), 4)
-        return {
-            "time": rows[:, 0].copy(),
-            "price": rows[:, 1] / divisor,
-            "quantity": rows[:, 2].copy(),
-            "phase": rows[:, 3].copy(),
-        }
+        whole = {"quantity": rows[:, 2].copy(), "phase": rows[:, 3].copy()}
+        return {"time": rows[:, 0].copy(), "price": rows[:, 1] / divisor, **whole}
 
     def delivered(self, token: int) -> list[Delivered]:
         """What the frames so far have carried, one entry a date begun. Raises UnknownInstrument."""

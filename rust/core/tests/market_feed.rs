@@ -388,6 +388,80 @@ fn a_configuration_that_contradicts_itself_is_refused() {
         refuse(|c| c.instruments[1].token = c.instruments[0].token),
         MarketError::DuplicateToken(token)
     );
+    let crowd = Population {
+        thin: 100_001,
+        ..short()
+    }
+    .config(DAY, 1);
+    assert_eq!(crowd, Err(MarketError::TooManyInstruments(100_001)));
     let short_cas = Population { cas: true, ..short() }.config(DAY, 1);
     assert_eq!(short_cas, Err(MarketError::TooShortForClosingAuction));
+}
+
+#[test]
+fn a_closing_auction_is_quotes_without_volume_and_then_one_print_and_post_close_follows_it() {
+    // 2026-08-03, the last hour of the day.
+    let population = Population {
+        liquid: 4,
+        middling: 4,
+        thin: 2,
+        start: 52_200,
+        cas: true,
+        postclose: true,
+        ..short()
+    };
+    let population = Population {
+        end: 55_800,
+        ..population
+    };
+    let day = 20_668;
+    let mut market = Market::new(population.config(day, 1).unwrap(), 3).unwrap();
+    let frames = frames(&mut market);
+    let midnight = ist_midnight(day) / SECOND;
+    for instrument in market
+        .instruments()
+        .iter()
+        .filter(|i| i.hours.closing_auction.is_some())
+    {
+        let of_name =
+            frames
+                .iter()
+                .flat_map(|(_, bytes)| frame(bytes))
+                .filter_map(|body| match Packet::read(body) {
+                    Packet::Full(full) if full.instrument_token.get() == instrument.token => {
+                        let second = |stamp: u32| i64::from(stamp) - midnight;
+                        let stamps = (
+                            second(full.exchange_timestamp.get()),
+                            second(full.last_trade_time.get()),
+                        );
+                        Some((
+                            stamps.0,
+                            stamps.1,
+                            full.volume_traded.get(),
+                            full.last_price.get(),
+                        ))
+                    }
+                    _ => None,
+                });
+        let packets: Vec<_> = of_name.collect();
+        let between = |from: i64, to: i64| packets.iter().filter(move |p| (from..to).contains(&p.0));
+        // From the first second after the continuous session to the print, the volume stands still.
+        let mut quiet: Vec<u32> = between(54_902, 55_800).map(|p| p.2).collect();
+        assert!(quiet.len() > 100);
+        quiet.dedup();
+        assert_eq!(quiet.len(), 1, "{}", instrument.symbol);
+        let print = packets.iter().find(|p| p.2 > quiet[0]).unwrap();
+        assert!((55_800..56_100).contains(&print.1), "{print:?}");
+        // 15:50 to 16:00 at the closing price.
+        for post in between(56_102, 90_000).filter(|p| p.2 > print.2) {
+            assert!(
+                (57_000..57_600).contains(&post.1) && post.3 == print.3,
+                "{post:?}"
+            );
+        }
+        assert_eq!(
+            market.delivered_volume(instrument.token),
+            packets.last().map(|p| p.2.into())
+        );
+    }
 }

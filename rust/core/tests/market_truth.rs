@@ -280,3 +280,57 @@ fn unknown_tokens_and_an_interval_of_zero_have_no_truth() {
     assert!(market.truth(market.instruments()[0].token, 0).is_none());
     assert!(market.delivered(1).is_none() && market.delivered_volume(1).is_none());
 }
+
+#[test]
+fn commodities_and_currencies_keep_their_own_hours_and_price_grids() {
+    let population = Population {
+        liquid: 1,
+        commodities: 2,
+        currencies: 2,
+        ..Population::default()
+    };
+    let market = market(population.clone(), DAY, 1, 1);
+    let others: Vec<_> = market
+        .instruments()
+        .iter()
+        .filter(|i| matches!(i.segment(), 3 | 7))
+        .collect();
+    assert_eq!(others.len(), 4);
+    for instrument in others {
+        let (open, close, grid) = if instrument.segment() == 7 {
+            (32_400, 84_600, 100)
+        } else {
+            (32_400, 61_200, 25_000)
+        };
+        let midnight = tickloom_core::units::ist_midnight(DAY);
+        let bars = market.truth(instrument.token, 3_600).unwrap();
+        // R6 and R7: hours from 09:00 on, the last one a stub where half an hour is left.
+        assert!(
+            bars.iter()
+                .all(|bar| (bar.start - midnight) / SECOND % 3_600 == 0)
+        );
+        assert_eq!(bars[0].start, midnight + open * SECOND);
+        assert_eq!(bars.last().unwrap().end, midnight + close * SECOND);
+        let trades = market.trades(instrument.token).unwrap();
+        assert!(
+            trades
+                .iter()
+                .all(|trade| trade.price % grid == 0 && trade.phase == Phase::Continuous)
+        );
+    }
+    let compressed = self::market(
+        Population {
+            end: 33_900,
+            ..population
+        },
+        DAY,
+        1,
+        1,
+    );
+    assert!(
+        compressed
+            .instruments()
+            .iter()
+            .all(|i| (i.hours.open, i.hours.close) == (33_300, 33_900))
+    );
+}

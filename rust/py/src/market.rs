@@ -12,7 +12,7 @@ use tickloom_core::market::{self as core, Event, Faults, Instrument, MarketError
 use tickloom_core::units::Ns;
 use tickloom_core::wire::kite::ScaleTable;
 
-type Counts = (u32, u32, u32, u32);
+type Counts = (u32, u32, u32, u32, u32, u32);
 type Knobs = (f64, f64, f64, f64, f64, f64, f64, f64, u32, Vec<(Ns, Ns)>);
 type InstrumentRow = (
     u32,
@@ -61,7 +61,7 @@ impl Market {
         modes: Vec<(u32, String)>,
         faults: Option<Knobs>,
     ) -> PyResult<Self> {
-        let ((liquid, middling, thin, indices), (start, end)) = (counts, session);
+        let ((liquid, middling, thin, indices, commodities, currencies), (start, end)) = (counts, session);
         let mode = Mode::parse(mode).map_err(refused)?;
         let faults = faults.map_or_else(|| Faults::all(core::instant(dates.0, start)), knobs);
         let population = Population {
@@ -69,6 +69,8 @@ impl Market {
             middling,
             thin,
             indices,
+            commodities,
+            currencies,
             start,
             end,
             auction,

@@ -262,6 +262,8 @@ pub const fn at(day: i64, second: u32) -> Ns {
 #[non_exhaustive]
 pub enum MarketError {
     NoInstruments,
+    /// More than 100,000 names of a kind.
+    TooManyInstruments(u32),
     DuplicateToken(u32),
     UnknownToken(u32),
     /// Neither ltp nor quote nor full.
@@ -289,6 +291,7 @@ impl fmt::Display for MarketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoInstruments => f.write_str("a market needs at least one instrument"),
+            Self::TooManyInstruments(count) => write!(f, "more than 100000 instruments of a kind: {count}"),
             Self::DuplicateToken(token) => write!(f, "two instruments share one token: {token}"),
             Self::UnknownToken(token) => write!(f, "no such instrument in the market: {token}"),
             Self::BadMode => f.write_str("not a mode, which are ltp, quote and full"),

@@ -4,6 +4,20 @@ use super::config::{Auction, Hours, Instrument, Kind, Liquidity, MarketConfig, M
 use super::faults::Faults;
 
 const MINUTE: u32 = 60;
+const EQUITY_DAY: Span = Span {
+    from: 33_300,
+    to: 55_800,
+};
+const COMMODITY_DAY: Span = Span {
+    from: 32_400,
+    to: 84_600,
+};
+const CURRENCY_DAY: Span = Span {
+    from: 32_400,
+    to: 61_200,
+};
+/// More names than any broker lists; each block of tokens has room for as many.
+const MOST_NAMES: u32 = 100_000;
 
 /// How many names of each kind, and their common day. Liquid and middling names are NSE equities with an
 /// NFO future in every fifth place; thin ones are NFO options.
@@ -13,6 +27,10 @@ pub struct Population {
     pub middling: u32,
     pub thin: u32,
     pub indices: u32,
+    /// MCX futures, middling: 09:00 to 23:30, unless `start` or `end` are not the default.
+    pub commodities: u32,
+    /// CDS futures, middling, priced in ten-millionths: 09:00 to 17:00, unless `start` or `end` are not the default.
+    pub currencies: u32,
     /// Continuous trading, in seconds since midnight IST; 09:15 to 15:30 by default.
     pub start: u32,
     pub end: u32,
@@ -36,8 +54,10 @@ impl Default for Population {
             middling: 0,
             thin: 0,
             indices: 0,
-            start: 33_300,
-            end: 55_800,
+            commodities: 0,
+            currencies: 0,
+            start: EQUITY_DAY.from,
+            end: EQUITY_DAY.to,
             auction: true,
             cas: false,
             postclose: false,
@@ -53,10 +73,22 @@ impl Population {
     /// The configuration for so many trading dates from `first_day` (days since 1970-01-01) on.
     ///
     /// # Errors
-    /// [`MarketError::TooShortForClosingAuction`] when `cas` leaves no continuous session.
+    /// [`MarketError::TooShortForClosingAuction`] when `cas` leaves no continuous session,
+    /// [`MarketError::TooManyInstruments`] for more than 100,000 of a kind.
     pub fn config(self, first_day: i64, days: u32) -> Result<MarketConfig, MarketError> {
         if self.cas && self.end <= self.start.saturating_add(15 * MINUTE) {
             return Err(MarketError::TooShortForClosingAuction);
+        }
+        let counts = [
+            self.liquid,
+            self.middling,
+            self.thin,
+            self.indices,
+            self.commodities,
+            self.currencies,
+        ];
+        if let Some(&count) = counts.iter().find(|&&count| count > MOST_NAMES) {
+            return Err(MarketError::TooManyInstruments(count));
         }
         let mut instruments = Vec::new();
         for nth in 0..self.indices {
@@ -72,6 +104,8 @@ impl Population {
                 instruments.push(self.tradable(liquidity, nth));
             }
         }
+        instruments.extend((0..self.commodities).map(|nth| self.commodity(nth)));
+        instruments.extend((0..self.currencies).map(|nth| self.currency(nth)));
         let (rate, packets_per_frame, faults) = (self.rate, self.packets_per_frame, self.faults);
         Ok(MarketConfig {
             instruments,
@@ -93,7 +127,7 @@ impl Population {
             liquidity: Liquidity::Liquid,
             tick_size: 5,
             lot: 1,
-            base_price: 2_500_000 + nth * 1_400_000,
+            base_price: 2_500_000 + nth % 100 * 1_400_000,
             hours,
             mode: self.mode,
         }
@@ -134,6 +168,45 @@ impl Population {
             hours: self.hours(liquidity, kind),
             mode: self.mode,
         }
+    }
+
+    fn commodity(&self, nth: u32) -> Instrument {
+        Instrument {
+            token: (4_000_000 + nth * 3) << 8 | 7,
+            symbol: format!("SIMMCX{:04}FUT", nth + 1),
+            kind: Kind::Future,
+            liquidity: Liquidity::Middling,
+            tick_size: 100,
+            lot: 1,
+            base_price: 600_000 + nth % 100 * 130_000,
+            hours: self.others(COMMODITY_DAY),
+            mode: self.mode,
+        }
+    }
+
+    fn currency(&self, nth: u32) -> Instrument {
+        Instrument {
+            token: (5_000_000 + nth * 3) << 8 | 3,
+            symbol: format!("SIMCDS{:04}FUT", nth + 1),
+            kind: Kind::Future,
+            liquidity: Liquidity::Middling,
+            // 0.0025 rupees.
+            tick_size: 25_000,
+            lot: 1,
+            base_price: 840_000_000 + nth % 10 * 30_000_000,
+            hours: self.others(CURRENCY_DAY),
+            mode: self.mode,
+        }
+    }
+
+    /// The day of another exchange, or the shared one where that was chosen.
+    fn others(&self, theirs: Span) -> Hours {
+        let shared = Span {
+            from: self.start,
+            to: self.end,
+        };
+        let day = if shared == EQUITY_DAY { theirs } else { shared };
+        Hours::continuous(day.from, day.to)
     }
 
     fn hours(&self, liquidity: Liquidity, kind: Kind) -> Hours {
