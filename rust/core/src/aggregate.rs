@@ -1,17 +1,17 @@
 //! Stage 5, aggregate: one snapshot at a time into the bars of its instrument (docs/bars.md §3-§9).
 //!
 //! [`Book`] holds every instrument's state, slot by slot. The common ticks, an in-order trade inside the
-//! newest bar and a repeat without a trade, are done in `fast`; every other case goes the long way
+//! newest bar and a repeat without a trade, are done in `quick`; every other case goes the long way
 //! through `tick`, which calls the files beside this one: `contact` (dates, first contact, gaps),
 //! `trade`, `late`, `price` (instruments without volume) and `close` (sealing, folds, final bars).
 
 mod close;
 mod contact;
-mod fast;
 mod fold;
 mod late;
 mod options;
 mod price;
+mod quick;
 mod state;
 mod tick;
 mod trade;
@@ -20,6 +20,7 @@ pub use fold::FoldPlan;
 pub use options::{
     BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
 };
+pub use quick::Wire;
 pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tally};
 
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ use crate::session::{ClassId, Schedule, SessionTable};
 use crate::units::Ns;
 
 use fold::Fold;
+use quick::Quick;
 use state::{Cold, Hot};
 
 /// One chain of bars that ticks touch directly: a minute, or an interval that is no fold of minutes.
@@ -51,6 +53,7 @@ pub struct Book {
     pub(crate) capacity: usize,
     bases: Vec<Base>,
     plans: Vec<FoldPlan>,
+    quick: Vec<Quick>,
     hot: Vec<Hot>,
     cold: Vec<Cold>,
     /// By slot, then base.
@@ -70,9 +73,13 @@ pub struct Book {
     said: Vec<Said>,
     /// A sealed bar may say something else since the packet began.
     dirty: bool,
-    /// The packet opened a bar.
-    opened: bool,
+    /// Bases, by bit, of which the packet opened the newest bar.
+    opened: u64,
     arrivals: i64,
+    /// See `tune`.
+    quick_bounded: bool,
+    quick_trades: bool,
+    quick_gap: u32,
 }
 
 /// A plain trading day, to size pages by before the first date is known: 2026-07-01.
@@ -91,13 +98,14 @@ impl Book {
         max_events: usize,
     ) -> Self {
         let (bases, plans) = fold::plan(&intervals);
-        Self {
+        let mut book = Self {
             options,
             sessions,
             intervals,
             capacity,
             bases,
             plans,
+            quick: Vec::new(),
             hot: Vec::new(),
             cold: Vec::new(),
             newest: Vec::new(),
@@ -112,14 +120,20 @@ impl Book {
             empty: Arc::new(Page::new(0)),
             said: Vec::new(),
             dirty: false,
-            opened: false,
+            opened: 0,
             arrivals: 0,
-        }
+            quick_bounded: false,
+            quick_trades: false,
+            quick_gap: 0,
+        };
+        book.tune();
+        book
     }
 
     /// Adds an instrument and gives its slot. `divisor` turns its units into money, `tick` is its tick size in units.
     pub fn add(&mut self, class: ClassId, divisor: i64, tick: i64, baseline: Option<i64>) -> usize {
         let slot = self.hot.len();
+        self.quick.push(Quick::OFF);
         self.hot.push(Hot::new(tick));
         let closed = self.sessions.schedule(class, state::NO_DAY);
         self.cold.push(Cold::new(class, closed, divisor, baseline));

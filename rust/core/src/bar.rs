@@ -380,20 +380,32 @@ impl Bar {
         let mut high = self.pmax;
         let mut low = self.pmin;
         if how.extremes != Extremes::Off {
-            if carry.h != NO_HIGH && self.hmax > carry.h && self.hmax > high {
+            // Without a day's extreme from before the bar, it can only have moved since the bar's first snapshot.
+            let before_h = if carry.h == NO_HIGH { self.first_h } else { carry.h };
+            let before_l = if carry.l == NO_LOW { self.first_l } else { carry.l };
+            if before_h != NO_HIGH && self.hmax > before_h && self.hmax > high {
                 let ambiguous = self.straddle && self.hmax == self.first_h;
                 if !ambiguous || how.extremes == Extremes::Apply {
                     high = self.hmax;
                     flags |= if ambiguous { flags::H_AMBIG } else { 0 };
                 }
             }
-            if carry.l != NO_LOW && self.lmin < carry.l && self.lmin < low {
+            if before_l != NO_LOW && self.lmin < before_l && self.lmin < low {
                 let ambiguous = self.straddle && self.lmin == self.first_l;
                 if !ambiguous || how.extremes == Extremes::Apply {
                     low = self.lmin;
                     flags |= if ambiguous { flags::L_AMBIG } else { 0 };
                 }
             }
+        }
+        let open = if self.day_open > 0 {
+            self.day_open
+        } else {
+            self.first_p
+        };
+        if self.day_open > 0 {
+            high = high.max(open);
+            low = low.min(open);
         }
         let mut value2 = if volume == 0 { 0 } else { self.value2 };
         let mut width = if volume == 0 { 0 } else { -1 };
@@ -410,15 +422,6 @@ impl Bar {
                     .max(volume2 * i128::from(low))
                     .min(volume2 * i128::from(high));
             }
-        }
-        let open = if self.day_open > 0 {
-            self.day_open
-        } else {
-            self.first_p
-        };
-        if self.day_open > 0 {
-            high = high.max(open);
-            low = low.min(open);
         }
         if self.source == source::RECEIVE {
             flags |= flags::TIME_APPROX;

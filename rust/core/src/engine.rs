@@ -6,12 +6,13 @@
 mod push;
 mod snap;
 
-use crate::aggregate::{Book, Clock, Event, Options, Snap, Tally};
+use crate::aggregate::{Book, Clock, Event, Options, Snap, Tally, Wire};
 use crate::error::DecodeError;
 use crate::interval::Interval;
 use crate::lookup::TokenMap;
 use crate::session::{ClassId, SessionTable};
 use crate::units::{Ns, SECOND};
+use crate::wire::kite::packet::Full;
 use crate::wire::kite::scale::segment;
 use crate::wire::kite::{Packet, ScaleTable, frame};
 
@@ -80,6 +81,13 @@ impl Raw {
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
+    }
+
+    #[inline(always)]
+    fn take_full(&mut self, full: &Full) {
+        // A copy of known length is a few wide moves; `copy_from_slice` would be a call.
+        self.bytes = zerocopy::transmute!(*full);
+        self.len = 184;
     }
 
     /// A shorter packet that is a prefix of the longer layout renews that part and leaves the rest.
@@ -258,6 +266,7 @@ impl Engine {
         } else {
             Ns::MAX
         };
+        let limit_s = u32::try_from(limit / SECOND).unwrap_or(u32::MAX);
         let mut walk = frame(bytes);
         let mut applied = Applied {
             is_heartbeat: walk.is_heartbeat(),
@@ -274,10 +283,8 @@ impl Engine {
                 continue;
             };
             if let Packet::Full(full) = packet {
-                self.raws[slot].bytes.copy_from_slice(body);
-                self.raws[slot].len = 184;
-                let snap = self.snap_full(full, rx, limit);
-                self.step(slot, &snap);
+                self.raws[slot].take_full(full);
+                self.full(slot, full, rx, limit, limit_s);
             } else {
                 applied.depth20 += usize::from(body.len() == 492);
                 self.other(slot, body, &packet, rx, limit);
@@ -299,6 +306,38 @@ impl Engine {
         }
     }
 
+    #[inline(always)]
+    fn full(&mut self, slot: usize, full: &Full, rx: Ns, limit: Ns, limit_s: u32) {
+        let wire = Wire {
+            price: full.last_price.get(),
+            volume: full.volume_traded.get(),
+            average: full.average_traded_price.get(),
+            high: full.high.get(),
+            low: full.low.get(),
+            ltt: full.last_trade_time.get(),
+            oi: full.oi.get(),
+            ets: full.exchange_timestamp.get(),
+        };
+        if self.book.quick(slot, &wire, limit_s) {
+            let ets = Ns::from(wire.ets) * SECOND;
+            if rx > 0 {
+                self.sample(rx - ets);
+            }
+            if ets > self.watermark {
+                self.tick_clock(ets, rx);
+            }
+        } else {
+            self.long_way(slot, full, rx, limit);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_way(&mut self, slot: usize, full: &Full, rx: Ns, limit: Ns) {
+        let snap = self.snap_full(full, rx, limit);
+        self.step(slot, &snap);
+    }
+
     #[cold]
     #[inline(never)]
     fn other(&mut self, slot: usize, body: &[u8], packet: &Packet<'_>, rx: Ns, limit: Ns) {
@@ -314,7 +353,6 @@ impl Engine {
         }
     }
 
-    #[inline(always)]
     fn step(&mut self, slot: usize, snap: &Snap) {
         let clock = Clock {
             now: self.watermark.max(self.timer),
@@ -329,7 +367,7 @@ impl Engine {
     }
 
     /// Moves the watermark, and seals what is due (docs/bars.md §2).
-    #[inline(always)]
+    #[inline]
     fn tick_clock(&mut self, ets: Ns, rx: Ns) {
         if ets != 0 {
             self.has_exchange_time = true;

@@ -361,8 +361,8 @@ impl PyEngine {
         all_days: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let slot = self.slot_of(py, instrument)?;
-        let engine = lock(py, &self.shared);
-        let book = engine.book();
+        let mut engine = lock(py, &self.shared);
+        let book = engine.book_mut();
         let account = if all_days {
             book.account_of_all_days(slot)
         } else {

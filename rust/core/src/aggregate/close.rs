@@ -33,6 +33,7 @@ impl Book {
 
     /// Seals what is due of one instrument and folds away what is final.
     pub(super) fn close_slot(&mut self, slot: usize, now: Ns) {
+        self.spill(slot);
         let sealing = now.saturating_sub(self.options.grace);
         let mut due = self.close_extras(slot, sealing);
         for base in 0..self.bases.len() {
@@ -284,35 +285,17 @@ impl Book {
         }
     }
 
-    /// Recomputes what the short way may do (see `fast`).
-    pub(super) fn refresh(&mut self, slot: usize) {
-        let bases = self.bases.len();
-        let (mut start, mut end, mut barrier) = (Ns::MIN, Ns::MAX, Ns::MIN);
-        for at in slot * bases..(slot + 1) * bases {
-            let newest = &self.newest[at];
-            if newest.exists && !newest.sealed {
-                start = start.max(newest.start);
-                end = end.min(newest.end);
-            } else {
-                end = Ns::MIN;
-                barrier = barrier.max(newest.end);
-            }
-            if let Some(older) = self.older[at].last() {
-                barrier = barrier.max(older.end);
-            }
-        }
-        let hot = &mut self.hot[slot];
-        (hot.fast_start, hot.fast_end, hot.oi_barrier) =
-            (start, if bases == 0 { Ns::MIN } else { end }, barrier);
-    }
-
     /// Gives an open interest to the bars that end after its stamp (R30).
     pub(super) fn give_oi(&mut self, slot: usize, stamp: Ns, v: i64, oi: i64, clock: &Clock) {
         let bases = self.bases.len();
         let after = self.options.final_after();
-        for at in slot * bases..(slot + 1) * bases {
-            for bar in self.older[at].iter_mut().chain([&mut self.newest[at]]) {
-                let open = clock.now == NO_TIME || bar.end.saturating_add(after) >= clock.now;
+        for base in 0..bases {
+            let at = slot * bases + base;
+            // A gap tick's own bar may be past its window already.
+            let opened = self.opened & (1 << base) != 0;
+            let chain = self.older[at].iter_mut().map(|bar| (bar, false));
+            for (bar, own) in chain.chain([(&mut self.newest[at], opened)]) {
+                let open = own || clock.now == NO_TIME || bar.end.saturating_add(after) >= clock.now;
                 if bar.exists && open && bar.take_oi(stamp, v, oi) {
                     self.dirty |= bar.sealed;
                 }
@@ -322,7 +305,8 @@ impl Book {
 
     /// Where the volume of the instrument's date went; bars that are still open included.
     #[must_use]
-    pub fn account(&self, slot: usize) -> Account {
+    pub fn account(&mut self, slot: usize) -> Account {
+        self.settle_quick(slot);
         let cold = &self.cold[slot];
         let mut account = Account {
             last: self.hot[slot].v_star,
@@ -338,17 +322,22 @@ impl Book {
 
     /// The accounts of all the instrument's dates, added up.
     #[must_use]
-    pub fn account_of_all_days(&self, slot: usize) -> Account {
+    pub fn account_of_all_days(&mut self, slot: usize) -> Account {
+        let today = self.account(slot);
         let mut sum = self.cold[slot].past;
-        sum.add(&self.account(slot));
+        sum.add(&today);
         sum
     }
 
     /// The bars of an interval that are not sealed yet, oldest first, each with its end; the last is still forming.
     #[must_use]
     pub fn unsealed(&mut self, slot: usize, interval: usize) -> Vec<(Row, Ns)> {
+        self.settle_quick(slot);
         let mut said = Vec::new();
         let mut out = Vec::new();
+        if self.intervals[interval].ns().is_some() {
+            out.extend(self.cold[slot].extra[0]);
+        }
         if let Some(base) = self.bases.iter().position(|base| base.interval == Some(interval)) {
             self.say(slot, base, &mut said);
             let at = slot * self.bases.len() + base;
@@ -367,6 +356,9 @@ impl Book {
                     out.push(book.joined(slot, bar));
                 }
             });
+        }
+        if self.intervals[interval].ns().is_some() {
+            out.extend(self.cold[slot].extra[1]);
         }
         let (divisor, how) = (self.cold[slot].divisor, self.options.saying.vwap);
         out.into_iter()
@@ -390,6 +382,12 @@ impl Book {
             },
             |span| span.end,
         )
+    }
+
+    /// Brings the bars up to date for a reader.
+    fn settle_quick(&mut self, slot: usize) {
+        self.spill(slot);
+        self.refresh(slot);
     }
 
     pub(super) fn feed_nontime(&mut self, _slot: usize, _s: &Snap, _trade: &Trade) {}

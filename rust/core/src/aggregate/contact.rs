@@ -11,13 +11,24 @@ use super::{Book, NEVER};
 /// Gaps remembered for an instrument and date; beyond them the oldest two become one.
 const MAX_GAPS: usize = 64;
 
+/// What a packet may do, as far as its date goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contact {
+    /// It is of another date, or cannot be placed.
+    Nothing,
+    /// Its volume and price are of an earlier date, its stamps and open interest are not.
+    Stamps,
+    /// It was the instrument's first: it says where the day stands, and makes no bar.
+    Seeded,
+    Ordinary,
+}
+
 impl Book {
     /// Decides whether a packet belongs to the instrument's trading date, changing the date where it must.
-    /// False: the packet is spent, nothing of it may reach a bar.
-    pub(super) fn contact(&mut self, slot: usize, s: &Snap) -> bool {
+    pub(super) fn contact(&mut self, slot: usize, s: &Snap) -> Contact {
         if s.stamp == NO_TIME {
             self.tally.untimed += 1;
-            return false;
+            return Contact::Nothing;
         }
         let date = ist_day(s.stamp);
         let day = self.cold[slot].day;
@@ -27,66 +38,64 @@ impl Book {
         }
         if date < day {
             self.tally.stale += 1;
-            return false;
+            return Contact::Nothing;
         }
         if date > day {
             let untimed = s.ltt == 0 && s.ets == 0;
             let old = self.hot[slot].v_star - self.hot[slot].offset;
             if untimed && s.volume == old && old > 0 {
                 self.tally.stale += 1;
-                return false;
+                return Contact::Nothing;
             }
             self.begin_day(slot, date);
             if untimed && s.volume > old && old > 0 {
                 self.join(slot, s);
-                return false;
+                return Contact::Seeded;
             }
         }
         if s.ltt != 0 && ist_day(s.ltt) < self.cold[slot].day {
             self.tally.stale += 1;
-            self.note_stamp(slot, s);
-            self.refresh(slot);
-            return false;
+            return Contact::Stamps;
         }
         // Volume after a time without it: the mode was raised, the day's volume so far is no delta (R12).
         if s.has_volume && self.cold[slot].priced && !self.hot[slot].has_volume {
             return self.first_volume(slot, s);
         }
-        true
+        Contact::Ordinary
     }
 
-    fn first_contact(&mut self, slot: usize, s: &Snap, date: i64) -> bool {
+    fn first_contact(&mut self, slot: usize, s: &Snap, date: i64) -> Contact {
         self.tally.contacts += 1;
         let now_day = if s.rx > 0 { ist_day(s.rx) } else { date };
         if let Some(baseline) = self.cold[slot].preset.take() {
             self.begin_day(slot, date);
             self.hot[slot].v_star = baseline;
             self.cold[slot].account.baseline = baseline;
-            return true;
+            return Contact::Ordinary;
         }
         if date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date) {
             self.tally.stale += 1;
             self.begin_day(slot, now_day.max(date));
-            return false;
+            return Contact::Nothing;
         }
         self.begin_day(slot, date);
         if !s.has_volume && s.ets != 0 && (s.rx <= 0 || s.rx.saturating_sub(s.ets) <= self.options.gap) {
-            return true;
+            return Contact::Ordinary;
         }
         self.first_volume(slot, s)
     }
 
     /// First contact with a date's volume: nothing yet, the opening auction, or joined in mid-session (R12).
-    fn first_volume(&mut self, slot: usize, s: &Snap) -> bool {
+    fn first_volume(&mut self, slot: usize, s: &Snap) -> Contact {
         if s.ltt != 0 && self.cold[slot].schedule.phase(s.ltt) == Phase::PreOpen {
-            return true;
+            return Contact::Ordinary;
         }
         if s.volume == 0 {
             self.seed(slot, s);
-            return false;
+            return Contact::Seeded;
         }
         self.join(slot, s);
-        false
+        Contact::Seeded
     }
 
     /// Joined in mid-session: the first volume is the baseline, nothing is counted (R12 b).
@@ -111,13 +120,11 @@ impl Book {
         }
     }
 
-    /// Takes the day's extremes and the stamps of a packet that may not touch a bar.
+    /// Takes the day's extremes of a packet that may not touch a bar.
     pub(super) fn seed(&mut self, slot: usize, s: &Snap) {
         let hot = &mut self.hot[slot];
         hot.h_star = hot.h_star.max(s.high);
         hot.l_star = hot.l_star.min(s.low);
-        self.note_stamp(slot, s);
-        self.refresh(slot);
     }
 
     /// Ends the instrument's date, if it has one, and starts another with nothing traded (R10).
@@ -186,9 +193,11 @@ impl Book {
             if self.cold[slot].day == NO_DAY || self.cold[slot].gap_from.is_some() {
                 continue;
             }
+            self.spill(slot);
             let seen = self.hot[slot].ets_star;
             self.cold[slot].gap_from = Some(if seen == NO_TIME { at } else { seen.min(at) });
             self.hot[slot].open = false;
+            self.refresh(slot);
         }
     }
 
@@ -227,6 +236,7 @@ impl Book {
         if self.cold[slot].day == NO_DAY {
             self.begin_day(slot, day);
         }
+        self.spill(slot);
         let hot = &self.hot[slot];
         if day > self.cold[slot].day {
             quantity

@@ -4,6 +4,7 @@ use crate::bar::{Level, flags};
 use crate::session::Phase;
 
 use super::Book;
+use super::contact::Contact;
 use super::state::{Clock, Snap};
 use super::tick::Trade;
 
@@ -12,6 +13,16 @@ impl Book {
     #[cold]
     #[inline(never)]
     pub fn price_tick(&mut self, slot: usize, s: &Snap, clock: &Clock) {
+        self.spill(slot);
+        let contact = self.contact(
+            slot,
+            &Snap {
+                has_volume: false,
+                volume: 0,
+                average: 0,
+                ..*s
+            },
+        );
         let s = &Snap {
             has_volume: false,
             volume: 0,
@@ -19,20 +30,23 @@ impl Book {
             average: 0,
             ..*s
         };
-        if !self.contact(slot, s) {
-            return;
+        if contact == Contact::Nothing {
+            return self.refresh(slot);
         }
-        self.gap_was_empty(slot);
         if self.hot[slot].has_volume {
             self.tally.without_volume += 1;
-            return;
+            return self.refresh(slot);
         }
+        self.cold[slot].priced |= contact != Contact::Stamps;
+        if contact != Contact::Ordinary {
+            return self.settle(slot, s, clock);
+        }
+        self.gap_was_empty(slot);
         if !self.price_is_sane(slot, s) {
             self.tally.price_rejected += 1;
             self.settle(slot, s, clock);
             return;
         }
-        self.cold[slot].priced = true;
         let (t, source) = self.place(s);
         if matches!(self.cold[slot].schedule.phase(t), Phase::Continuous(_)) {
             self.arrivals += 1;

@@ -149,7 +149,7 @@ pub struct Tally {
     pub events_dropped: u64,
 }
 
-/// What every tick of the instrument needs: two cache lines.
+/// What every tick that goes the long way needs first.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct Hot {
@@ -164,11 +164,6 @@ pub struct Hot {
     pub oi_star: i64,
     /// What is added to the broker's volume: counter wraps and rebases (R14).
     pub offset: i64,
-    /// A trade in here, in order, is inside the newest bar of every base; empty if it must go the long way.
-    pub fast_start: Ns,
-    pub fast_end: Ns,
-    /// An OI stamped before this may belong to a bar that is not the newest unsealed one.
-    pub oi_barrier: Ns,
     pub day_start: Ns,
     pub last_p: i64,
     /// Key of `oi_star` (R30).
@@ -196,9 +191,6 @@ impl Hot {
             l_star: NO_LOW,
             oi_star: 0,
             offset: 0,
-            fast_start: 1,
-            fast_end: 0,
-            oi_barrier: Ns::MAX,
             day_start: 0,
             last_p: 0,
             oi_star_t: NO_TIME,

@@ -4,7 +4,7 @@ use crate::bar::{Level, source};
 use crate::session::Phase;
 use crate::units::{Ns, SECOND};
 
-use super::fast::{LTT_AHEAD, NEAR_WRAP};
+use super::contact::Contact;
 use super::state::{Auction, Booking, Clock, NO_TIME, Snap};
 use super::{Book, BucketBy, CloseOn, PostClose, PreOpen, VolumeKind};
 
@@ -15,6 +15,10 @@ const LOWS: u8 = 5;
 const LOW_FOR: Ns = 10 * SECOND;
 /// Auction prints remembered for folding; there is one in practice.
 const MAX_PRINTS: usize = 64;
+/// Raw volumes above this may come from before a counter wrap (R14 iii).
+const NEAR_WRAP: i64 = WRAP / 10 * 9;
+/// A trade stamp may run ahead of its packet's exchange stamp by this much (R2).
+const LTT_AHEAD: Ns = 2 * SECOND;
 /// The counter's range (R14 iii).
 const WRAP: i64 = 1 << 32;
 
@@ -32,23 +36,23 @@ pub struct Trade {
 
 impl Book {
     /// One packet with volume.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     pub fn tick(&mut self, slot: usize, s: &Snap, clock: &Clock) {
         if self.options.volume == VolumeKind::None {
             self.price_tick(slot, s, clock);
-        } else if !self.fast(slot, s, clock) {
-            self.slow(slot, s, clock);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn slow(&mut self, slot: usize, s: &Snap, clock: &Clock) {
-        if !self.contact(slot, s) {
-            self.hot[slot].has_volume |= self.cold[slot].day != super::state::NO_DAY;
             return;
         }
-        self.hot[slot].has_volume = true;
+        self.spill(slot);
+        match self.contact(slot, s) {
+            Contact::Nothing => return self.refresh(slot),
+            Contact::Stamps => return self.settle(slot, s, clock),
+            Contact::Seeded => {
+                self.hot[slot].has_volume = true;
+                return self.settle(slot, s, clock);
+            }
+            Contact::Ordinary => self.hot[slot].has_volume = true,
+        }
         if !self.price_is_sane(slot, s) {
             self.tally.price_rejected += 1;
             self.settle(slot, s, clock);
@@ -58,7 +62,8 @@ impl Book {
         let (t, src) = self.place(s);
         let hot = &self.hot[slot];
         if v == hot.v_star {
-            let same = s.ltt == hot.ltt_star && s.price == hot.last_p && s.oi == hot.oi_star;
+            let same_oi = !s.has_oi || s.oi == hot.oi_star;
+            let same = s.ltt != 0 && s.ltt == hot.ltt_star && s.price == hot.last_p && same_oi;
             self.tally.duplicates += u64::from(same);
             self.tally.quotes += u64::from(!same);
             self.gap_was_empty(slot);
@@ -107,7 +112,7 @@ impl Book {
         if std::mem::take(&mut self.dirty) {
             self.resync(slot);
         }
-        if std::mem::take(&mut self.opened) && self.options.close_on == CloseOn::NextTick {
+        if std::mem::take(&mut self.opened) != 0 && self.options.close_on == CloseOn::NextTick {
             for base in 0..self.bases.len() {
                 let start = self.newest[slot * self.bases.len() + base].start;
                 self.close_base(slot, base, start, NO_TIME);

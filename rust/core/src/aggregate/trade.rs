@@ -4,7 +4,7 @@ use crate::bar::{Bar, Level, Said, flags, src};
 use crate::session::Span;
 use crate::units::Ns;
 
-use super::fast::value_of;
+use super::quick::value_of;
 use super::state::{Booking, Clock, NO_TIME, Snap};
 use super::tick::Trade;
 use super::{Book, EdgeSplit, GapVolume, OpenSource};
@@ -177,7 +177,7 @@ impl Book {
             self.older[at].push(before);
         }
         self.newest[at] = bar;
-        self.opened = true;
+        self.opened |= 1 << base;
         self.expect(slot, span.end);
         moved
     }

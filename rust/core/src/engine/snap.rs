@@ -49,7 +49,6 @@ const BARE: Snap = Snap {
 
 impl Engine {
     /// A stamp in nanoseconds, 0 for none; one that cannot be true is counted and is none.
-    #[inline(always)]
     pub(super) fn valid(&mut self, seconds: u32, limit: Ns) -> Ns {
         let at = Ns::from(seconds) * SECOND;
         if seconds >= OLDEST && at <= limit {
@@ -60,7 +59,6 @@ impl Engine {
     }
 
     /// Samples the delay, and says when the packet was at the exchange as far as one can tell.
-    #[inline(always)]
     pub(super) fn stamp(&mut self, ets: Ns, rx: Ns) -> Ns {
         if rx <= 0 {
             return if ets == 0 { NO_TIME } else { ets };
@@ -68,15 +66,20 @@ impl Engine {
         if ets == 0 {
             return rx.saturating_sub(self.delay);
         }
-        let lag = rx.saturating_sub(ets);
-        if (-ODD_DELAY..=ODD_DELAY).contains(&lag) {
-            self.skew = self.skew.min(lag);
-            self.delay += (lag - self.delay).signum() * DELAY_STEP;
-        }
+        self.sample(rx.saturating_sub(ets));
         ets
     }
 
+    /// One delay of a stamped packet, for `skew` and the typical delay (docs/bars.md §2).
     #[inline(always)]
+    pub(super) fn sample(&mut self, lag: Ns) {
+        if lag.wrapping_add(ODD_DELAY).cast_unsigned() <= 2 * ODD_DELAY.cast_unsigned() {
+            self.skew = self.skew.min(lag);
+            let step = i64::from(lag > self.delay) - i64::from(lag < self.delay);
+            self.delay = self.delay.wrapping_add(step.wrapping_mul(DELAY_STEP));
+        }
+    }
+
     pub(super) fn snap_full(&mut self, p: &Full, rx: Ns, limit: Ns) -> Snap {
         let ltt = self.valid(p.last_trade_time.get(), limit);
         let ets = self.valid(p.exchange_timestamp.get(), limit);
