@@ -223,6 +223,7 @@ fn several_trades_share_a_second_and_prices_bounce_on_the_grid() {
     let moves: Vec<i64> = trades
         .windows(2)
         .map(|t| i64::from(t[1].price) - i64::from(t[0].price))
+        .filter(|&step| step != 0)
         .collect();
     // A bounce between bid and ask makes successive moves cancel out more often than not.
     let turns = moves.windows(2).map(|m| (m[0] * m[1]).signum()).sum::<i64>();

@@ -34,8 +34,10 @@ struct Character {
     rate: f64,
     /// Between bid and ask, in ticks.
     spread: u32,
-    /// The chance, of 256, that the book moves before a trade.
+    /// The chance, of 256, that the book moves before an order meets it.
     restless: u32,
+    /// Whether an order meets several others at once, three on average, so that trades come in bursts.
+    bursts: bool,
     /// Lots of an ordinary trade are below this.
     lots: u32,
 }
@@ -45,19 +47,22 @@ const fn character(liquidity: Liquidity) -> Character {
         Liquidity::Liquid => Character {
             rate: 3.0,
             spread: 1,
-            restless: 60,
+            restless: 120,
+            bursts: true,
             lots: 60,
         },
         Liquidity::Middling => Character {
             rate: 0.3,
             spread: 2,
-            restless: 120,
+            restless: 160,
+            bursts: true,
             lots: 40,
         },
         Liquidity::Thin => Character {
             rate: 1.0 / 200.0,
             spread: 6,
             restless: 180,
+            bursts: false,
             lots: 6,
         },
     }
@@ -90,6 +95,8 @@ pub(crate) struct DayOfTrades {
     floor: u32,
     ceiling: u32,
     buying: bool,
+    /// Trades that the current burst still has.
+    burst: u32,
     /// The last traded price, in ticks: what post-close trades are made at.
     last: u32,
     /// The first trade is still to bring the volume near 2^32.
@@ -97,6 +104,8 @@ pub(crate) struct DayOfTrades {
 }
 
 const PURPOSE: u64 = 1;
+/// The mean time between two trades of a burst, in ns.
+const WITHIN_BURST: f64 = 15_000_000.0;
 
 impl DayOfTrades {
     /// `near_wrap`: the first trade, the opening auction's if there is one, is so large that the day's
@@ -131,6 +140,7 @@ impl DayOfTrades {
             floor,
             ceiling,
             buying: true,
+            burst: 0,
             last: previous,
             near_wrap,
         }
@@ -183,21 +193,35 @@ impl DayOfTrades {
 
     /// Trading is busiest at both ends of the session: 1.8 times the mean there, 0.6 times at its middle.
     fn gap(&mut self, instrument: &Instrument) -> Ns {
+        if self.burst > 0 {
+            return (self.rng.exponential() * WITHIN_BURST) as Ns;
+        }
         let open = at(self.day, instrument.hours.open);
         let span = (instrument.hours.close - instrument.hours.open) as f64 * SECOND as f64;
         let x = 2.0 * (self.time - open) as f64 / span - 1.0;
-        let rate = character(instrument.liquidity).rate * (0.6 + 1.2 * x * x);
+        let character = character(instrument.liquidity);
+        // A burst is one trade and two more on average.
+        let orders = if character.bursts { 1.0 / 3.0 } else { 1.0 };
+        let rate = character.rate * orders * (0.6 + 1.2 * x * x);
         (self.rng.exponential() / rate * SECOND as f64) as Ns
     }
 
     fn continuous(&mut self, instrument: &Instrument) -> Trade {
         let character = character(instrument.liquidity);
-        if self.rng.below(256) < character.restless {
-            self.move_book();
-        }
-        // Orders come in runs, so the last price bounces between bid and ask instead of flipping each time.
-        if self.rng.below(5) < 2 {
-            self.buying = !self.buying;
+        if self.burst > 0 {
+            self.burst -= 1;
+            if self.rng.below(16) == 0 {
+                self.walk_book();
+            }
+        } else {
+            self.burst = if character.bursts { self.rng.geometric() } else { 0 };
+            if self.rng.below(256) < character.restless {
+                self.move_book();
+            }
+            // Orders come in runs, so the last price bounces between bid and ask instead of flipping each time.
+            if self.rng.below(5) < 2 {
+                self.buying = !self.buying;
+            }
         }
         let lots = self.lots(character.lots);
         let price = if self.buying {
@@ -226,6 +250,12 @@ impl DayOfTrades {
             phase,
             bid: self.bid * tick,
         }
+    }
+
+    /// One tick further in the order's own direction: it has emptied a level.
+    fn walk_book(&mut self) {
+        self.bid = if self.buying { self.bid + 1 } else { self.bid - 1 };
+        self.bid = self.bid.clamp(self.floor, self.ceiling);
     }
 
     /// A step of a few ticks, now and then eight times as far, turned back at the band's edges.
