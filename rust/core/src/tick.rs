@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::units::{Ns, SECOND};
 use crate::wire::kite::packet::{Body, Depth20, Framed, Full, Packet};
 use crate::wire::kite::scale::INDICES;
-use crate::wire::kite::{Scale, ScaleTable, frame};
+use crate::wire::kite::{Census, Scale, ScaleTable, frame};
 
 /// What a packet's length says about it: the value of [`TickRow::mode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,32 +156,43 @@ fn flags(instrument_token: u32, layout: u8) -> u8 {
 /// Decodes the packets of a frame into the first rows of `rows`, and returns how many there are: one for
 /// each packet of a known length, in the order of the wire, up to the number of rows given.
 ///
-/// Every field of a row is written, so the rows may hold anything beforehand: reuse them.
+/// `census` is the frame's own. Every field of a row is written, so the rows may hold anything beforehand:
+/// reuse them.
 #[inline]
-pub fn decode_rows(bytes: &[u8], scales: &ScaleTable, rows: &mut [TickRow]) -> usize {
+pub fn decode_rows(bytes: &[u8], census: &Census, scales: &ScaleTable, rows: &mut [TickRow]) -> usize {
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = wide::available() {
-        return wide::decode_rows(simd, bytes, scales, rows);
+        return wide::decode_rows(simd, bytes, census, scales, rows);
     }
-    decode_rows_portably(bytes, scales, rows)
+    decode_rows_portably(bytes, census, scales, rows)
 }
 
 /// [`decode_rows`] without special instructions: what other processors run, and what the fast path is
 /// tested against.
-pub fn decode_rows_portably(bytes: &[u8], scales: &ScaleTable, rows: &mut [TickRow]) -> usize {
-    walk(bytes, scales, rows, scalar::full)
+pub fn decode_rows_portably(
+    bytes: &[u8],
+    census: &Census,
+    scales: &ScaleTable,
+    rows: &mut [TickRow],
+) -> usize {
+    walk(bytes, census, scales, rows, scalar::full)
 }
 
 /// The loop over the packets, with the decoder of the one layout that matters for speed as an argument.
 #[inline(always)]
 fn walk(
     bytes: &[u8],
+    census: &Census,
     scales: &ScaleTable,
     rows: &mut [TickRow],
     full: impl Fn(&Full, &Scale, &mut TickRow),
 ) -> usize {
     let capacity = rows.len();
     let mut rows = rows.iter_mut();
+    if census.uniform == size_of::<Full>() {
+        fill(Framed::<Full>::all(&bytes[2..]), scales, &mut rows, full);
+        return capacity - rows.len();
+    }
     let mut packets = frame(bytes);
     // What a length decides is decided once a run: a live frame is a few long runs.
     while let Some(run) = packets.next_run() {

@@ -1,6 +1,6 @@
 //! One frame's ticks: parsed when asked, and in the shape that is asked for.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 use numpy::PyArrayDescr;
@@ -57,13 +57,12 @@ impl FrameOwner {
 struct Line(TickRow);
 
 thread_local! {
-    /// Buffers of batches that are gone. Most batches are read and dropped before the next one comes, and
+    /// The buffer of a batch that is gone. Most batches are read and dropped before the next one comes, and
     /// a warm buffer costs neither the allocator nor a page fault.
-    static SPARE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
-const MOST_SPARE_BUFFERS: usize = 4;
-/// A megabyte.
+/// A longer buffer than this, a megabyte, is given back.
 const MOST_SPARE_ROWS: usize = 4096;
 
 /// Decoded rows, the first `length` of a buffer that may be longer.
@@ -73,18 +72,14 @@ struct Rows {
 }
 
 impl Rows {
-    fn decode(bytes: &[u8], scales: &ScaleTable, ticks: usize) -> Self {
-        let mut buffer = SPARE
-            .try_with(|spare| spare.borrow_mut().pop())
-            .ok()
-            .flatten()
-            .unwrap_or_default();
-        if buffer.len() < ticks {
+    fn decode(bytes: &[u8], census: &Census, scales: &ScaleTable) -> Self {
+        let mut buffer = SPARE.try_with(Cell::take).unwrap_or_default();
+        if buffer.len() < census.ticks {
             // What is in a spare buffer is of no use, so it is not worth copying to a longer one.
-            buffer = vec![Line(TickRow::EMPTY); ticks];
+            buffer = vec![Line(TickRow::EMPTY); census.ticks];
         }
         let rows = <[TickRow]>::mut_from_bytes(buffer.as_mut_bytes()).unwrap_or_default();
-        let length = decode_rows(bytes, scales, &mut rows[..ticks]);
+        let length = decode_rows(bytes, census, scales, &mut rows[..census.ticks]);
         Self { buffer, length }
     }
 
@@ -101,13 +96,8 @@ impl Drop for Rows {
     fn drop(&mut self) {
         if self.buffer.len() <= MOST_SPARE_ROWS {
             let buffer = std::mem::take(&mut self.buffer);
-            // A thread that is ending has no spare buffers any more, and then this one goes as well.
-            let _ = SPARE.try_with(|spare| {
-                let mut spare = spare.borrow_mut();
-                if spare.len() < MOST_SPARE_BUFFERS {
-                    spare.push(buffer);
-                }
-            });
+            // A thread that is ending has no spare buffer any more, and then this one goes as well.
+            let _ = SPARE.try_with(|spare| spare.set(buffer));
         }
     }
 }
@@ -168,7 +158,7 @@ impl TickBatch {
     #[inline]
     fn decoded(&self, py: Python<'_>) -> &Rows {
         self.rows
-            .get_or_init(|| Rows::decode(self.frame.bytes(py), self.scales(), self.census.ticks))
+            .get_or_init(|| Rows::decode(self.frame.bytes(py), &self.census, self.scales()))
     }
 
     /// The decoded rows.

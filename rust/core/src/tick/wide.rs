@@ -12,7 +12,7 @@ use pulp::x86::V3;
 use zerocopy::{transmute_mut, transmute_ref};
 
 use crate::wire::kite::packet::Full;
-use crate::wire::kite::{Scale, ScaleTable};
+use crate::wire::kite::{Census, Scale, ScaleTable};
 
 use super::{Mode, TickRow, flags, scalar, seconds};
 
@@ -35,10 +35,17 @@ pub(super) fn available() -> Option<V3> {
     V3::try_new()
 }
 
-pub(super) fn decode_rows(simd: V3, bytes: &[u8], scales: &ScaleTable, rows: &mut [TickRow]) -> usize {
+pub(super) fn decode_rows(
+    simd: V3,
+    bytes: &[u8],
+    census: &Census,
+    scales: &ScaleTable,
+    rows: &mut [TickRow],
+) -> usize {
     struct Walk<'a> {
         simd: V3,
         bytes: &'a [u8],
+        census: &'a Census,
         scales: &'a ScaleTable,
         rows: &'a mut [TickRow],
     }
@@ -49,10 +56,11 @@ pub(super) fn decode_rows(simd: V3, bytes: &[u8], scales: &ScaleTable, rows: &mu
             let Self {
                 simd,
                 bytes,
+                census,
                 scales,
                 rows,
             } = self;
-            super::walk(bytes, scales, rows, |packet, scale, row| {
+            super::walk(bytes, census, scales, rows, |packet, scale, row| {
                 full(simd, packet, scale, row)
             })
         }
@@ -60,6 +68,7 @@ pub(super) fn decode_rows(simd: V3, bytes: &[u8], scales: &ScaleTable, rows: &mu
     simd.vectorize(Walk {
         simd,
         bytes,
+        census,
         scales,
         rows,
     })

@@ -20,6 +20,15 @@ pub struct Framed<P> {
     pub body: P,
 }
 
+impl<P: Body> Framed<P> {
+    /// Bytes as packets of one kind, or none if they are not a whole number of them.
+    #[inline]
+    #[must_use]
+    pub fn all(bytes: &[u8]) -> &[Self] {
+        <[Self]>::ref_from_bytes(bytes).unwrap_or_default()
+    }
+}
+
 macro_rules! packet {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? }) => {
         $(#[$doc])*
