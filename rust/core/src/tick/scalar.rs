@@ -3,7 +3,18 @@
 use crate::wire::kite::Scale;
 use crate::wire::kite::packet::{Depth20, Full, IndexFull, IndexQuote, Level, Ltp, Ltpc, Quote};
 
-use super::{Depth20Row, INDEX, Mode, TickRow, change, flags, seconds};
+use super::{Decoder, Depth20Row, INDEX, Mode, TickRow, change, flags, seconds};
+
+/// Decodes without special instructions.
+#[derive(Clone, Copy)]
+pub(super) struct Plain;
+
+impl Decoder for Plain {
+    #[inline(always)]
+    fn full(self, packet: &Full, scale: &Scale, row: &mut TickRow) {
+        full(packet, scale, row);
+    }
+}
 
 #[inline(always)]
 pub(super) fn ltp(packet: &Ltp, scale: &Scale, row: &mut TickRow) {

@@ -14,7 +14,7 @@ use zerocopy::{transmute_mut, transmute_ref};
 use crate::wire::kite::packet::Full;
 use crate::wire::kite::{Census, Scale, ScaleTable};
 
-use super::{Mode, TickRow, flags, scalar, seconds};
+use super::{Decoder, Mode, TickRow, flags, scalar, seconds};
 
 const Z: i8 = -128;
 
@@ -33,6 +33,17 @@ const ORDERS_6_1_4_7: [i8; 16] = [Z, Z, 5, 4, Z, Z, Z, Z, 9, 8, Z, Z, 1, 0, 13, 
 #[inline(always)]
 pub(super) fn available() -> Option<V3> {
     V3::try_new()
+}
+
+/// Decodes with the instructions of x86-64-v3.
+#[derive(Clone, Copy)]
+struct Wide(V3);
+
+impl Decoder for Wide {
+    #[inline(always)]
+    fn full(self, packet: &Full, scale: &Scale, row: &mut TickRow) {
+        full(self.0, packet, scale, row);
+    }
 }
 
 pub(super) fn decode_rows(
@@ -60,9 +71,7 @@ pub(super) fn decode_rows(
                 scales,
                 rows,
             } = self;
-            super::walk(bytes, census, scales, rows, |packet, scale, row| {
-                full(simd, packet, scale, row)
-            })
+            super::walk(bytes, census, scales, rows, Wide(simd))
         }
     }
     simd.vectorize(Walk {
