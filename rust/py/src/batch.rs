@@ -106,7 +106,7 @@ impl Drop for Rows {
 ///
 /// A batch keeps the frame's bytes; rows and dicts are made from them when they are asked for.
 /// `len(batch)` is the number of ticks; iterating and indexing give `Tick` objects.
-#[pyclass(frozen, sequence, module = "tickloom")]
+#[pyclass(frozen, module = "tickloom")]
 pub struct TickBatch {
     frame: FrameOwner,
     /// None is the protocol's own table.
@@ -263,10 +263,15 @@ impl TickBatch {
     }
 
     fn __getitem__(slf: &Bound<'_, Self>, index: isize) -> PyResult<Tick> {
-        // Python has already added the length to a negative index.
-        let index = usize::try_from(index)
-            .ok()
-            .filter(|&index| index < slf.get().census.ticks);
+        let ticks = slf.get().census.ticks;
+        let from_start = if index < 0 {
+            index.checked_add_unsigned(ticks)
+        } else {
+            Some(index)
+        };
+        let index = from_start
+            .and_then(|index| usize::try_from(index).ok())
+            .filter(|&index| index < ticks);
         let index = index.ok_or_else(|| PyIndexError::new_err("tick index out of range"))?;
         Ok(Tick::new(slf.clone().unbind(), index))
     }
