@@ -123,7 +123,7 @@ def main() -> int:
     print(f"\n{table.provenance(results)}\n\n{table.markdown(results)}")
     if not options.only and not options.no_rust:
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         between_marks(REPOSITORY / "docs" / "performance.md", table.page(results))
         between_marks(REPOSITORY / "README.md", table.front(results))
     return 0

@@ -13,7 +13,7 @@ from benches.contenders import PlainCandles
 from benches.frames import Frames
 from benches.measure import Batch, repeated, streamed
 
-TURNS = 3
+TURNS = 7
 INTERVALS = ["1m", "3m", "5m", "10m", "15m", "30m", "60m"]
 WARM_SECONDS = 50
 SECONDS = 60
@@ -75,6 +75,7 @@ def candles_of(length: int) -> tl.Candles:
     """Five-second bars of one instrument, at least `length` of them sealed."""
     engine = tl.Engine(intervals=["5s"])
     frames = Frames(1, 1, step=5)
+    engine.track(int(frames.tokens[0]))
     candles = engine.candles(int(frames.tokens[0]), "5s")
     while len(candles) < length:
         for batch in frames.seconds(1):

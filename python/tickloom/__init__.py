@@ -11,7 +11,7 @@ Importing this package imports numpy and the compiled core and nothing else: no 
 event loop, no look at the environment.
 """
 
-from tickloom._core import PriceScales, Tick, TickBatch, parse
+from tickloom._core import Bar, Candles, ClosedBar, Engine, PriceScales, Tick, TickBatch, parse
 from tickloom.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -27,8 +27,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AuthenticationFailed",
+    "Bar",
+    "Candles",
+    "ClosedBar",
     "ConnectionFailed",
     "DecodeError",
+    "Engine",
     "FeedStale",
     "MissingExtra",
     "PriceScales",

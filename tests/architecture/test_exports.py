@@ -20,7 +20,7 @@ ERRORS = {
     "TickloomError",
     "UnknownInstrument",
 }
-PUBLIC = ERRORS | {"__version__", "parse", "PriceScales", "Tick", "TickBatch"}
+PUBLIC = ERRORS | {"__version__", "parse", "Bar", "Candles", "ClosedBar", "Engine", "PriceScales", "Tick", "TickBatch"}
 
 
 def test_the_package_exports_exactly_the_promised_names() -> None:
