@@ -243,6 +243,35 @@ fn a_rollback_lasts_a_few_snapshots_and_is_not_in_the_account() {
 }
 
 #[test]
+fn the_account_only_knows_volumes_that_were_traded() {
+    let mut market = market(Faults {
+        rollback: 0.2,
+        ..Faults::default()
+    });
+    market.events().for_each(drop);
+    for instrument in market.instruments().iter().filter(|i| i.kind != Kind::Index) {
+        let trades = market.trades(instrument.token).unwrap();
+        let sums = trades.iter().scan(0, |sum, trade| {
+            *sum += u64::from(trade.quantity);
+            Some(*sum)
+        });
+        let traded: Vec<u64> = core::iter::once(0).chain(sums).collect();
+        let delivered = market.delivered(instrument.token).unwrap()[0];
+        for volume in [
+            delivered.first_volume.unwrap_or(0),
+            delivered.last_volume,
+            delivered.highest_volume,
+        ] {
+            assert!(
+                traded.binary_search(&volume).is_ok(),
+                "{} {volume}",
+                instrument.symbol
+            );
+        }
+    }
+}
+
+#[test]
 fn a_cancellation_lowers_the_volume_for_the_rest_of_the_day() {
     let mut market = market(Faults {
         cancellation: 1.0,
