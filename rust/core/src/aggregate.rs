@@ -15,6 +15,7 @@ mod quick;
 mod state;
 mod tick;
 mod trade;
+mod updates;
 
 pub use fold::FoldPlan;
 pub use options::{
@@ -50,6 +51,8 @@ pub struct Book {
     pub(crate) options: Options,
     pub(crate) sessions: SessionTable,
     pub(crate) intervals: Vec<Interval>,
+    /// Bars without time, as `NonTime::parse` reads them; their series come after the intervals' (R38).
+    nontime: Vec<String>,
     pub(crate) capacity: usize,
     bases: Vec<Base>,
     plans: Vec<FoldPlan>,
@@ -92,6 +95,7 @@ impl Book {
     #[must_use]
     pub fn new(
         intervals: Vec<Interval>,
+        nontime: Vec<String>,
         capacity: usize,
         options: Options,
         sessions: SessionTable,
@@ -102,6 +106,7 @@ impl Book {
             options,
             sessions,
             intervals,
+            nontime,
             capacity,
             bases,
             plans,
@@ -159,7 +164,8 @@ impl Book {
         }
         for (index, interval) in self.intervals.iter().enumerate() {
             let rows = interval.ns().map_or(8, |ns| self.bars_a_day(&schedule, ns));
-            self.rings[slot * self.intervals.len() + index].reserve(rows);
+            let series = self.series();
+            self.rings[slot * series + index].reserve(rows);
         }
     }
 
@@ -194,9 +200,16 @@ impl Book {
         self.next_due
     }
 
+    /// How many series of bars an instrument has.
+    #[must_use]
+    pub const fn series(&self) -> usize {
+        self.intervals.len() + self.nontime.len()
+    }
+
     /// The ring of one instrument and interval.
     pub fn ring(&mut self, slot: usize, interval: usize) -> &mut Ring {
-        &mut self.rings[slot * self.intervals.len() + interval]
+        let series = self.series();
+        &mut self.rings[slot * series + interval]
     }
 
     #[must_use]

@@ -3,6 +3,7 @@
 //! `apply` walks a frame, finds each packet's instrument, and lets the [`Book`] do the rest; it keeps
 //! the clocks of docs/bars.md §2 and the last packet of every instrument.
 
+mod panel;
 mod push;
 mod snap;
 
@@ -14,8 +15,9 @@ use crate::session::{ClassId, SessionTable};
 use crate::units::{Ns, SECOND};
 use crate::wire::kite::packet::Full;
 use crate::wire::kite::scale::segment;
-use crate::wire::kite::{Packet, ScaleTable, frame};
+use crate::wire::kite::{Census, Packet, ScaleTable, frame};
 
+pub use panel::{Fill, Panel};
 pub use push::{PushError, Pushed};
 
 /// No instant.
@@ -31,6 +33,8 @@ const ODD_DELAY: Ns = 60 * SECOND;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub intervals: Vec<Interval>,
+    /// Bars that close by what was traded, as `NonTime::parse` reads them (R38).
+    pub nontime: Vec<String>,
     /// Bars kept for each instrument and interval, at least.
     pub capacity: usize,
     pub options: Options,
@@ -46,6 +50,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             intervals: vec![Interval::Seconds(60)],
+            nontime: Vec::new(),
             capacity: 500,
             options: Options::default(),
             sessions: SessionTable::builtin(),
@@ -117,17 +122,6 @@ pub struct Counts {
     pub pushed: u64,
 }
 
-/// What one frame came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    pub ticks: usize,
-    pub rejected: usize,
-    pub depth20: usize,
-    /// What was wrong with the frame; its whole packets were applied all the same.
-    pub error: Option<DecodeError>,
-    pub is_heartbeat: bool,
-}
-
 /// Frames in, bars out.
 #[derive(Debug)]
 pub struct Engine {
@@ -152,6 +146,7 @@ impl Engine {
     pub fn new(config: Config) -> Self {
         let book = Book::new(
             config.intervals,
+            config.nontime,
             config.capacity,
             config.options,
             config.sessions,
@@ -260,7 +255,7 @@ impl Engine {
     /// # Errors
     /// [`DecodeError`] if not one whole packet could be read; what was aggregated before stays.
     #[inline]
-    pub fn apply(&mut self, bytes: &[u8], rx: Ns) -> Result<Applied, DecodeError> {
+    pub fn apply(&mut self, bytes: &[u8], rx: Ns) -> Result<Census, DecodeError> {
         let limit = if rx > 0 {
             rx.saturating_add(ODD_DELAY)
         } else {
@@ -268,9 +263,9 @@ impl Engine {
         };
         let limit_s = u32::try_from(limit / SECOND).unwrap_or(u32::MAX);
         let mut walk = frame(bytes);
-        let mut applied = Applied {
+        let mut applied = Census {
             is_heartbeat: walk.is_heartbeat(),
-            ..Applied::default()
+            ..Census::default()
         };
         for body in walk.by_ref() {
             let packet = Packet::read(body);
@@ -391,6 +386,23 @@ impl Engine {
             self.book.sweep(now);
         }
         self.book.tally.bars_closed - before
+    }
+
+    /// The last packet of every instrument that has had one, as one frame, in the order of the slots.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a packet is at most 184 bytes, slots at most 65,535"
+    )]
+    pub fn board(&self) -> Vec<u8> {
+        let bodies = || self.raws.iter().map(Raw::body).filter(|body| !body.is_empty());
+        let mut frame = Vec::with_capacity(2 + bodies().map(|body| 2 + body.len()).sum::<usize>());
+        frame.extend((bodies().count() as u16).to_be_bytes());
+        for body in bodies() {
+            frame.extend((body.len() as u16).to_be_bytes());
+            frame.extend(body);
+        }
+        frame
     }
 
     /// The feed is gone since `at` (R13).

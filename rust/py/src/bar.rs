@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use tickloom_core::bar::{FULL_COVERAGE, Row};
 
 /// One bar, sealed or forming. Times are UTC nanoseconds, prices money.
-#[pyclass(frozen, get_all, name = "Bar", module = "tickloom._core")]
+#[pyclass(frozen, get_all, name = "Bar", module = "tickloom")]
 #[derive(Clone)]
 pub struct PyBar {
     time: i64,
@@ -68,7 +68,7 @@ impl PyBar {
 }
 
 /// What happened to a bar: it was closed, revised by a late tick, or reconciled with history (R25).
-#[pyclass(frozen, get_all, name = "ClosedBar", module = "tickloom._core")]
+#[pyclass(frozen, get_all, name = "ClosedBar", module = "tickloom")]
 pub struct PyClosedBar {
     pub token: u32,
     pub symbol: Option<String>,

@@ -45,6 +45,11 @@ impl FrameOwner {
         ))
     }
 
+    /// Keeps a copy of bytes that the library made itself.
+    pub fn from_bytes(py: Python<'_>, bytes: &[u8]) -> Self {
+        Self(PyBytes::new(py, bytes).unbind())
+    }
+
     #[inline]
     pub fn bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
         self.0.as_bytes(py)
@@ -196,7 +201,7 @@ impl TickBatch {
     /// percent of `prev_close`, as the vendor's client has it; `net_change` is what an index packet itself
     /// says. See kite-protocol §4.
     #[getter]
-    fn array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    pub fn array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.get().decoded(slf.py());
         items(slf, Part::Rows, row_descr(slf.py())?)
     }

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use numpy::{PyArray1, PyArrayDescr};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use tickloom_core::bar::FULL_COVERAGE;
-use tickloom_core::interval::Interval;
+use pyo3::types::PyDict;
+use tickloom_core::bar::{FULL_COVERAGE, Row};
+use tickloom_core::nontime::heikin_ashi;
 use tickloom_core::ring::View;
 
 use crate::bar::PyBar;
 use crate::engine::{Shared, lock};
+use crate::panel;
 use crate::view::{self, PagePin, Part};
 
 const COLUMNS: usize = 12;
@@ -109,14 +111,14 @@ struct Made {
 }
 
 /// The live candles of one instrument and interval. See python/tickloom/_core.pyi.
-#[pyclass(frozen, name = "Candles", module = "tickloom._core")]
+#[pyclass(frozen, name = "Candles", module = "tickloom")]
 pub struct PyCandles {
     engine: Shared,
     slot: usize,
     index: usize,
     token: u32,
     symbol: Option<String>,
-    interval: Interval,
+    interval: String,
     made: Mutex<Option<Made>>,
 }
 
@@ -127,7 +129,7 @@ impl PyCandles {
         index: usize,
         token: u32,
         symbol: Option<String>,
-        interval: Interval,
+        interval: String,
     ) -> Self {
         Self {
             engine,
@@ -304,6 +306,45 @@ impl PyCandles {
             .collect())
     }
 
+    #[pyo3(signature = (fill=None))]
+    fn filled<'py>(&self, py: Python<'py>, fill: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
+        let how = panel::fill(fill)?;
+        let laid = lock(py, &self.engine).filled(self.slot, self.index, how);
+        let dict = PyDict::new(py);
+        for name in [
+            "open", "high", "low", "close", "volume", "vwap", "oi", "ticks", "flags",
+        ] {
+            let (values, valid) = panel::matrix(py, &laid.cells, 1, name)?;
+            dict.set_item(name, values.call_method0("ravel")?)?;
+            dict.set_item("valid", valid.call_method0("ravel")?)?;
+        }
+        dict.set_item("time", PyArray1::from_vec(py, laid.times))?;
+        Ok(dict)
+    }
+
+    fn heikin_ashi<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let view = self.view(py);
+        let rows: Vec<_> = (0..view.len()).map(|at| view.row(at)).collect();
+        let column = |read: fn(&Row) -> f64| rows.iter().map(read).collect::<Vec<_>>();
+        let made = heikin_ashi(
+            &column(|row| row.open),
+            &column(|row| row.high),
+            &column(|row| row.low),
+            &column(|row| row.close),
+        );
+        let dict = PyDict::new(py);
+        dict.set_item("time", PyArray1::from_iter(py, rows.iter().map(|row| row.time)))?;
+        for (name, values) in [
+            ("open", made.open),
+            ("high", made.high),
+            ("low", made.low),
+            ("close", made.close),
+        ] {
+            dict.set_item(name, PyArray1::from_vec(py, values))?;
+        }
+        Ok(dict)
+    }
+
     fn __len__(&self, py: Python<'_>) -> usize {
         lock(py, &self.engine)
             .book_mut()
@@ -322,8 +363,8 @@ impl PyCandles {
     }
 
     #[getter]
-    fn interval(&self) -> String {
-        self.interval.to_string()
+    fn interval(&self) -> &str {
+        &self.interval
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

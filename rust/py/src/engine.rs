@@ -3,21 +3,23 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use numpy::{AllowTypeChange, PyArrayLike1};
-use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
+use pyo3::types::{PyDict, PyInt, PyString};
 use tickloom_core::aggregate::EventKind;
 use tickloom_core::engine::{Config, Engine, Pushed, default_tick};
-use tickloom_core::interval::Interval;
 use tickloom_core::session::{ClassId, SessionTable};
+use tickloom_core::wire::kite::ScaleTable;
 use tickloom_core::wire::kite::scale::segment;
 
 use crate::bar::{PyBar, PyClosedBar};
+use crate::batch::{self, FrameOwner, TickBatch};
 use crate::candles::PyCandles;
 use crate::errors;
 use crate::options::{self, Words};
+use crate::panel::{self, Panel};
+use crate::scales::PriceScales;
 
 /// The core's engine, shared by its Python handle and every `Candles` made from it.
 pub type Shared = Arc<Mutex<Engine>>;
@@ -33,10 +35,12 @@ pub fn lock<'a>(py: Python<'_>, engine: &'a Shared) -> MutexGuard<'a, Engine> {
 }
 
 /// Ticks in, candles out. See python/tickloom/_core.pyi for the documentation of every argument.
-#[pyclass(frozen, name = "Engine", module = "tickloom._core")]
+#[pyclass(frozen, name = "Engine", module = "tickloom")]
 pub struct PyEngine {
     pub shared: Shared,
-    intervals: Vec<Interval>,
+    scales: Option<Arc<ScaleTable>>,
+    /// Names of all series: the intervals, then the bars without time.
+    names: Vec<String>,
 }
 
 #[pymethods]
@@ -72,7 +76,7 @@ impl PyEngine {
         volume: &str,
         week_start: &str,
         sessions: Option<&str>,
-        scales: Option<&Bound<'_, PyDict>>,
+        scales: Option<&Bound<'_, PriceScales>>,
         max_instruments: usize,
         max_events: usize,
     ) -> PyResult<Self> {
@@ -95,11 +99,13 @@ impl PyEngine {
             volume,
             week_start,
         };
+        let kept = options::intervals(intervals)?;
         let mut config = Config {
-            intervals: options::intervals(intervals)?,
+            intervals: kept.timed,
+            nontime: kept.nontime,
             capacity: options::within("capacity", capacity, 1, 10_000_000)?,
             options: words.options()?,
-            max_instruments: options::within("max_instruments", max_instruments, 1, 1_000_000)?,
+            max_instruments: options::within("max_instruments", max_instruments, 1, 65_000)?,
             max_events: options::within("max_events", max_events, 1, 100_000_000)?,
             ..Config::default()
         };
@@ -109,37 +115,63 @@ impl PyEngine {
                 .overlay(text)
                 .map_err(|error| PyValueError::new_err(format!("sessions: {error}")))?;
         }
-        if let Some(scales) = scales {
-            config.scales = options::scales(scales)?;
+        let scales = scales.map(|scales| scales.get().table.clone());
+        if let Some(table) = &scales {
+            config.scales = (**table).clone();
         }
-        let intervals = config.intervals.clone();
+        let names = config
+            .intervals
+            .iter()
+            .map(ToString::to_string)
+            .chain(config.nontime.iter().cloned())
+            .collect();
         Ok(Self {
             shared: Arc::new(Mutex::new(Engine::new(config))),
-            intervals,
+            scales,
+            names,
         })
     }
 
     /// The intervals kept, by their canonical names.
     #[getter]
     fn intervals(&self) -> Vec<String> {
-        self.intervals.iter().map(ToString::to_string).collect()
+        self.names.clone()
     }
 
     #[pyo3(signature = (frame, received_ns=0))]
-    fn apply(&self, py: Python<'_>, frame: &Bound<'_, PyAny>, received_ns: i64) -> PyResult<usize> {
+    fn apply(&self, frame: &Bound<'_, PyAny>, received_ns: i64) -> PyResult<TickBatch> {
+        let py = frame.py();
         let rx = options::instant("received_ns", received_ns)?;
-        let copy;
-        let bytes = match frame.cast::<PyBytes>() {
-            Ok(bytes) => bytes.as_bytes(),
-            Err(_) => {
-                copy = PyBuffer::<u8>::get(frame)?.to_vec(py)?;
-                &copy
-            }
-        };
-        let applied = lock(py, &self.shared).apply(bytes, rx);
-        applied
-            .map(|applied| applied.ticks)
-            .map_err(|error| PyValueError::new_err(error.to_string()))
+        let frame = FrameOwner::new(frame)?;
+        let census = lock(py, &self.shared)
+            .apply(frame.bytes(py), rx)
+            .map_err(|error| batch::raised(py, error))?;
+        Ok(TickBatch::from_census(
+            frame,
+            self.scales.clone(),
+            received_ns,
+            census,
+        ))
+    }
+
+    /// The last packet of every instrument as rows of a `TickBatch`'s array.
+    fn board<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let frame = lock(py, &self.shared).board();
+        let batch = TickBatch::from_frame(py, FrameOwner::from_bytes(py, &frame), self.scales.clone(), 0)
+            .map_err(|error| batch::raised(py, error))?;
+        TickBatch::array(&Bound::new(py, batch)?)
+    }
+
+    #[pyo3(signature = (interval, field, fill=None))]
+    fn panel(
+        &self,
+        py: Python<'_>,
+        interval: &Bound<'_, PyAny>,
+        field: &str,
+        fill: Option<&str>,
+    ) -> PyResult<Panel> {
+        let index = self.series_of(interval)?;
+        panel::panel(py, &mut lock(py, &self.shared), index, field, panel::fill(fill)?)
     }
 
     #[pyo3(signature = (token, symbol=None, session=None, *, tick_size=None, divisor=None, baseline_volume=None))]
@@ -306,7 +338,7 @@ impl PyEngine {
             .map(|event| PyClosedBar {
                 token: engine.instruments()[event.slot].token,
                 symbol: engine.instruments()[event.slot].symbol.clone(),
-                interval: self.intervals[event.interval].to_string(),
+                interval: self.names[event.interval].clone(),
                 kind: match event.kind {
                     EventKind::Closed => "closed",
                     EventKind::Revised => "revised",
@@ -327,17 +359,7 @@ impl PyEngine {
         interval: &Bound<'_, PyAny>,
     ) -> PyResult<PyCandles> {
         let slot = self.slot_of(py, instrument)?;
-        let wanted = options::interval(interval)?;
-        let index = self
-            .intervals
-            .iter()
-            .position(|kept| *kept == wanted)
-            .ok_or_else(|| {
-                PyValueError::new_err(format!(
-                    "interval is not kept, only {}: {wanted}",
-                    self.intervals().join(", ")
-                ))
-            })?;
+        let index = self.series_of(interval)?;
         let (token, symbol) = {
             let engine = lock(py, &self.shared);
             let instrument = &engine.instruments()[slot];
@@ -349,7 +371,7 @@ impl PyEngine {
             index,
             token,
             symbol,
-            wanted,
+            self.names[index].clone(),
         ))
     }
 
@@ -467,12 +489,22 @@ impl PyEngine {
         let count = lock(py, &self.shared).instruments().len();
         format!(
             "Engine(intervals=[{}], instruments={count})",
-            self.intervals().join(", ")
+            self.names.join(", ")
         )
     }
 }
 
 impl PyEngine {
+    fn series_of(&self, interval: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let wanted = options::series(interval)?;
+        self.names.iter().position(|kept| *kept == wanted).ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "interval is not kept, only {}: {wanted}",
+                self.names.join(", ")
+            ))
+        })
+    }
+
     /// The slot of a token or a symbol; `UnknownInstrument` otherwise.
     fn slot_of(&self, py: Python<'_>, instrument: &Bound<'_, PyAny>) -> PyResult<usize> {
         let engine = lock(py, &self.shared);

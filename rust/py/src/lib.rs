@@ -8,6 +8,7 @@ mod engine;
 mod errors;
 mod market;
 mod options;
+mod panel;
 mod scales;
 mod tick;
 mod view;
@@ -35,4 +36,6 @@ mod _core {
     use crate::engine::PyEngine;
     #[pymodule_export]
     use crate::market::{Market, MarketEvents};
+    #[pymodule_export]
+    use crate::panel::Panel;
 }

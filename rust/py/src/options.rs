@@ -2,14 +2,14 @@
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDelta, PyDict, PyString};
+use pyo3::types::{PyDelta, PyString};
 use tickloom_core::aggregate::{
     BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
 };
 use tickloom_core::bar::{Extremes, Vwap};
 use tickloom_core::interval::Interval;
+use tickloom_core::nontime::NonTime;
 use tickloom_core::session::{Anchor, Tail};
-use tickloom_core::wire::kite::scale::ScaleTable;
 
 /// Picks the value that a word names, or says which words there are.
 fn choose<T: Copy>(option: &str, word: &str, choices: &[(&str, T)]) -> PyResult<T> {
@@ -193,30 +193,67 @@ pub fn interval(value: &Bound<'_, PyAny>) -> PyResult<Interval> {
     )))
 }
 
+/// What an engine keeps: intervals of time, and bars without time.
+#[derive(Default)]
+pub struct Kept {
+    pub timed: Vec<Interval>,
+    pub nontime: Vec<String>,
+}
+
+/// The canonical name of an interval or of bars without time (R38).
+pub fn series(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Some(text) = nontime(value)? {
+        return Ok(text);
+    }
+    interval(value).map(|interval| interval.to_string())
+}
+
+fn nontime(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let Ok(text) = value.cast::<PyString>() else {
+        return Ok(None);
+    };
+    let text = text.to_str()?;
+    if !text.contains(':') {
+        return Ok(None);
+    }
+    NonTime::parse(text, 10_000_000).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(Some(text.to_owned()))
+}
+
 /// The intervals of an engine, distinct, in the order given; one minute if none are.
-pub fn intervals(value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Interval>> {
+pub fn intervals(value: Option<&Bound<'_, PyAny>>) -> PyResult<Kept> {
     let Some(value) = value else {
-        return Ok(vec![Interval::Seconds(60)]);
+        return Ok(Kept {
+            timed: vec![Interval::Seconds(60)],
+            ..Kept::default()
+        });
     };
     if value.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err(format!(
             "intervals must be a list of intervals, not a str: {value}"
         )));
     }
-    let mut found = Vec::new();
+    let mut kept = Kept::default();
     for item in value.try_iter()? {
-        let interval = interval(&item?)?;
-        if !found.contains(&interval) {
-            found.push(interval);
+        let item = item?;
+        if let Some(text) = nontime(&item)? {
+            if !kept.nontime.contains(&text) {
+                kept.nontime.push(text);
+            }
+            continue;
+        }
+        let interval = interval(&item)?;
+        if !kept.timed.contains(&interval) {
+            kept.timed.push(interval);
         }
     }
-    if found.is_empty() || found.len() > 64 {
+    let count = kept.timed.len() + kept.nontime.len();
+    if count == 0 || count > 64 {
         return Err(PyValueError::new_err(format!(
-            "an engine keeps 1 to 64 intervals: {}",
-            found.len()
+            "an engine keeps 1 to 64 intervals: {count}"
         )));
     }
-    Ok(found)
+    Ok(kept)
 }
 
 pub fn within(option: &str, value: usize, least: usize, most: usize) -> PyResult<usize> {
@@ -236,18 +273,4 @@ pub fn instant(name: &str, value: i64) -> PyResult<i64> {
     Err(PyValueError::new_err(format!(
         "{name} must be UTC nanoseconds between 1970 and 2200: {value}"
     )))
-}
-
-/// Price divisors by segment that differ from the protocol's table.
-pub fn scales(value: &Bound<'_, PyDict>) -> PyResult<ScaleTable> {
-    let mut table = ScaleTable::kite();
-    for (segment, divisor) in value {
-        let (segment, divisor): (u8, u32) = (segment.extract()?, divisor.extract()?);
-        table = table.with(segment, divisor).map_err(|_| {
-            PyValueError::new_err(format!(
-                "price divisor must be above 0, segment {segment}: {divisor}"
-            ))
-        })?;
-    }
-    Ok(table)
 }

@@ -4,8 +4,7 @@ use crate::bar::{Level, Row, Said, flags};
 use crate::session::{Phase, Span};
 use crate::units::{MINUTE, Ns, ist_day};
 
-use super::state::{Clock, EventKind, NO_TIME, Snap};
-use super::tick::Trade;
+use super::state::{Clock, EventKind, NO_TIME};
 use super::{Account, Book, NEVER};
 
 impl Book {
@@ -204,6 +203,17 @@ impl Book {
         self.emit(slot, interval, EventKind::Closed, row);
     }
 
+    /// A minute that opens inside an n-minute bar that is sealed already revises it.
+    pub(super) fn fold_may_change(&mut self, slot: usize, base: usize, start: Ns) {
+        if base > 0 || self.bases[0].ns != MINUTE {
+            return;
+        }
+        for plan in 0..self.plans.len() {
+            let sealed = self.folds[slot * self.plans.len() + plan].sealed;
+            self.dirty |= start < sealed.saturating_add(self.plans[plan].ns);
+        }
+    }
+
     /// Compares sealed bars that are not final with what they say now, and publishes what changed.
     #[cold]
     pub(super) fn resync(&mut self, slot: usize) {
@@ -333,6 +343,9 @@ impl Book {
     #[must_use]
     pub fn unsealed(&mut self, slot: usize, interval: usize) -> Vec<(Row, Ns)> {
         self.settle_quick(slot);
+        if let Some(kind) = interval.checked_sub(self.intervals.len()) {
+            return self.nontime_forming(slot, kind).into_iter().collect();
+        }
         let mut said = Vec::new();
         let mut out = Vec::new();
         if self.intervals[interval].ns().is_some() {
@@ -369,7 +382,7 @@ impl Book {
     /// The end of the bar of an interval that starts at `start`.
     #[must_use]
     pub fn end_of(&self, slot: usize, interval: usize, start: Ns) -> Ns {
-        let Some(ns) = self.intervals[interval].ns() else {
+        let Some(ns) = self.intervals.get(interval).and_then(|interval| interval.ns()) else {
             return start;
         };
         let schedule = self.schedule_of(slot, ist_day(start));
@@ -389,6 +402,4 @@ impl Book {
         self.spill(slot);
         self.refresh(slot);
     }
-
-    pub(super) fn feed_nontime(&mut self, _slot: usize, _s: &Snap, _trade: &Trade) {}
 }

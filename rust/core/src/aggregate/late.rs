@@ -125,6 +125,7 @@ impl Book {
             let before = at.checked_sub(1).map(|before| chain[before]);
             let bar = self.new_bar(slot, span, floor, before);
             chain.insert(at, bar);
+            self.fold_may_change(slot, base, span.start);
             self.expect(slot, span.end);
         }
         self.dirty |= chain[at..].iter().any(|bar| bar.sealed);

@@ -269,9 +269,8 @@ impl Book {
     pub(super) fn tune(&mut self) {
         let options = &self.options;
         self.quick_bounded = options.saying.vwap == Vwap::Hybrid;
-        self.quick_trades = options.bucket_by == BucketBy::Ltt
-            && options.saying.vwap != Vwap::Atp
-            && self.intervals.iter().all(|interval| interval.ns().is_some());
+        self.quick_trades =
+            options.bucket_by == BucketBy::Ltt && options.saying.vwap != Vwap::Atp && self.nontime.is_empty();
         self.quick_gap = u32::try_from(options.gap / SECOND).unwrap_or(u32::MAX);
         debug_assert!(NO_TIME < 0);
     }

@@ -1,6 +1,7 @@
 //! What is kept for each instrument beside its bars.
 
 use crate::bar::{Level, NO_HIGH, NO_LOW, Row, Said};
+use crate::nontime::NonTime;
 use crate::session::{ClassId, Schedule};
 use crate::units::Ns;
 
@@ -238,6 +239,7 @@ pub struct Cold {
     /// A continuous bar was opened on this date, by base bit.
     pub opened: u64,
     pub reserved: bool,
+    pub nontime: Vec<NonTime>,
 }
 
 impl Cold {
@@ -265,6 +267,7 @@ impl Cold {
             extra: [None, None],
             opened: 0,
             reserved: false,
+            nontime: Vec::new(),
         }
     }
 }

@@ -228,6 +228,7 @@ impl Book {
             Phase::PostClose | Phase::After | Phase::Break if after => self.post_close(slot, s, trade),
             _ => self.book(slot, Booking::Unattributed, trade.delta),
         }
+        self.feed_nontime(slot, s, &trade);
         let hot = &mut self.hot[slot];
         hot.v_star = trade.v;
         hot.a_star = s.average;
@@ -235,7 +236,6 @@ impl Book {
         hot.h_star = hot.h_star.max(s.high);
         hot.l_star = hot.l_star.min(s.low);
         hot.last_p = s.price;
-        self.feed_nontime(slot, s, &trade);
     }
 
     fn can_amend(&self, slot: usize, t: Ns, clock: &Clock) -> bool {

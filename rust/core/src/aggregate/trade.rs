@@ -178,6 +178,7 @@ impl Book {
         }
         self.newest[at] = bar;
         self.opened |= 1 << base;
+        self.fold_may_change(slot, base, span.start);
         self.expect(slot, span.end);
         moved
     }

@@ -1,0 +1,86 @@
+//! Bars that close by what was traded (R38), fed with every accepted trade in order of arrival.
+
+use crate::bar::{FULL_COVERAGE, NO_HIGH, NO_LOW, Row, flags, source, src};
+use crate::nontime::{self, NonTime, Update};
+use crate::units::Ns;
+
+use super::Book;
+use super::state::{EventKind, Snap};
+use super::tick::Trade;
+
+impl Book {
+    /// Hands an accepted trade on to the instrument's bars without time. The day's extremes of before must still stand.
+    pub(super) fn feed_nontime(&mut self, slot: usize, s: &Snap, trade: &Trade) {
+        let kinds = self.nontime.len();
+        if kinds == 0 {
+            return;
+        }
+        let divisor = u32::try_from(self.cold[slot].divisor).unwrap_or(u32::MAX);
+        if self.cold[slot].nontime.is_empty() {
+            let made = self
+                .nontime
+                .iter()
+                .filter_map(|text| NonTime::parse(text, divisor).ok());
+            self.cold[slot].nontime = made.collect();
+        }
+        let hot = &self.hot[slot];
+        let update = Update {
+            time: trade.t,
+            price: s.price,
+            volume: trade.delta,
+            high: (hot.h_star != NO_HIGH && s.high > hot.h_star && s.high > s.price).then_some(s.high),
+            low: (hot.l_star != NO_LOW && s.low < hot.l_star && s.low < s.price).then_some(s.low),
+            oi: s.has_oi.then_some(s.oi),
+        };
+        let mut closed = Vec::new();
+        for kind in 0..self.cold[slot].nontime.len() {
+            self.cold[slot].nontime[kind].push(&update, |bar| closed.push(bar));
+            for bar in closed.drain(..) {
+                let row = self.nontime_row(slot, &bar);
+                let series = self.intervals.len() + kind;
+                self.tally.bars_closed += 1;
+                self.ring(slot, series).push(row);
+                self.emit(slot, series, EventKind::Closed, row);
+            }
+        }
+    }
+
+    /// The bar without time that is forming, with the time of its last update.
+    pub(super) fn nontime_forming(&self, slot: usize, kind: usize) -> Option<(Row, Ns)> {
+        let bar = self.cold[slot].nontime.get(kind)?.forming()?;
+        Some((self.nontime_row(slot, &bar), bar.end))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "as in Said::row; 10,000 fits"
+    )]
+    fn nontime_row(&self, slot: usize, bar: &nontime::Bar) -> Row {
+        let divisor = self.cold[slot].divisor;
+        let money = |units: i64| units as f64 / divisor as f64;
+        let (high, low) = (money(bar.high), money(bar.low));
+        let volume2 = 2.0 * bar.volume as f64 * divisor as f64;
+        let vwap = if bar.volume > 0 {
+            (bar.value2 as f64 / volume2).max(low).min(high)
+        } else {
+            f64::NAN
+        };
+        Row {
+            time: bar.start,
+            open: money(bar.open),
+            high,
+            low,
+            close: money(bar.close),
+            volume: bar.volume,
+            vwap,
+            oi: bar.oi.unwrap_or(0),
+            ticks: bar.updates,
+            flags: bar.flags | if bar.oi.is_none() { flags::NO_OI } else { 0 },
+            vwap_err: f32::NAN,
+            coverage: FULL_COVERAGE as u16,
+            rev: 0,
+            origin: source::LTT | src::LIVE << 4,
+        }
+    }
+}
