@@ -48,6 +48,12 @@ def test_the_same_seed_gives_the_same_day_and_another_seed_another(demo: subproc
     assert day(command("demo", *SHORT, "--seed", "2")) != day(demo)
 
 
+def test_a_damaged_feed_loses_no_volume_either() -> None:
+    damaged = command("demo", *SHORT, "--faults")
+    assert damaged.returncode == 0, damaged.stderr
+    assert "closes to the last share for 8 of 8 instruments" in damaged.stdout
+
+
 def test_without_the_extra_the_command_line_says_what_to_install() -> None:
     run = command("demo", before="import sys\nsys.modules['rich'] = None")
     assert run.returncode == 1

@@ -27,13 +27,15 @@ AFTER_CLOSE_NS = 60_000_000_000
 class Run:
     """One market, one engine, and the stopwatch around the engine alone."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, *, damaged: bool) -> None:
         self.market = market
+        self.damaged = damaged
         self.engine = tl.Engine(intervals=screen.INTERVALS)
         self.instruments = market.instruments()
         for instrument in self.instruments:
-            # The demo is there before the first trade, so the day's volume starts at nothing (rule R12).
-            baseline = None if instrument.kind == "index" else 0
+            # The demo is there before the first trade, so the day's volume starts at nothing (rule R12). A damaged
+            # feed may begin with yesterday's tick, which would be taken for today's then.
+            baseline = None if damaged or instrument.kind == "index" else 0
             self.engine.track(instrument.token, instrument.symbol, baseline_volume=baseline)
         self.frames = 0
         self.engine_ns = 0
@@ -152,10 +154,13 @@ def demo(**options: Any) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     console = Console()
-    run = Run(market)
+    if not console.is_terminal:
+        # A log has no width of its own; rich would assume a narrow terminal and break the lines.
+        console.width = 120
+    run = Run(market, damaged=faults is not None)
     try:
         follow(run, console, speed)
     except KeyboardInterrupt:
         console.print("stopped early, the session is not over")
         raise SystemExit(130) from None
-    console.print(screen.report(run, damaged=faults is not None))
+    console.print(screen.report(run))

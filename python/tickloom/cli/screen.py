@@ -121,7 +121,7 @@ def table(run: Run, height: int) -> RenderableType:
     return grid
 
 
-def report(run: Run, *, damaged: bool) -> RenderableType:
+def report(run: Run) -> RenderableType:
     """What was done, how fast, and where every share went."""
     progress = run.progress()
     checks = run.conserved()
@@ -141,11 +141,11 @@ def report(run: Run, *, damaged: bool) -> RenderableType:
     closing = sum(check.closes for check in checks)
     grid.add_row("volume", f"{arrived:,} shares arrived, {bars:,} of them in bars, the rest booked by name")
     grid.add_row("account", f"closes to the last share for {closing} of {len(checks)} instruments")
-    if not damaged:
+    if not run.damaged:
         exact = sum(check.bars == check.truth for check in checks)
         grid.add_row("truth", f"bars hold exactly what was traded for {exact} of {len(checks)} instruments")
     for check in checks:
-        if not check.closes or (not damaged and check.bars != check.truth):
+        if not check.closes or (not run.damaged and check.bars != check.truth):
             counts = f"{check.arrived:,} arrived, {check.bars:,} in bars, {check.truth:,} traded"
             grid.add_row("", f"{check.symbol}: {counts}")
     return grid
