@@ -13,6 +13,7 @@ LOCK := requirements-dev.txt
 PYTHON ?=
 CANDIDATES := /usr/bin/python3.11 python3.11 python3.12 python3.13 python3
 FUZZ_RUNS ?= 200000
+TARGET ?= frame
 FUZZ_SECONDS ?= 60
 ARGS ?=
 
@@ -37,6 +38,7 @@ test: lint types rust-test fuzz-smoke python-test ## Run every check and every t
 .PHONY: lint
 lint: wheel ## Check format, lints, bans and the layers of the architecture.
 	cargo fmt --all --check
+	cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -56,14 +58,12 @@ python-test: wheel ## Run the Python tests against the release wheel (ARGS="-k n
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: fuzz-smoke
-fuzz-smoke: wheel ## Run each fuzz target for a moment over its seed corpus.
-	@if [ -x rust/fuzz/run.sh ]; then \
-		for target in rust/fuzz/corpus/*/; do rust/fuzz/run.sh "$$(basename "$$target")" --runs $(FUZZ_RUNS); done; \
-	else echo "fuzz: no targets yet"; fi
+fuzz-smoke: ## Run each fuzz target for a moment over its seed corpus, with nothing but cargo.
+	for target in $(notdir $(wildcard rust/fuzz/corpus/*)); do rust/fuzz/run.sh $$target --runs $(FUZZ_RUNS); done
 
 .PHONY: fuzz
-fuzz: ## Fuzz one target for longer (TARGET=frame FUZZ_SECONDS=60).
-	rust/fuzz/run.sh $${TARGET:-frame} --seconds $(FUZZ_SECONDS)
+fuzz: ## Fuzz one target with coverage, which needs clang and its libFuzzer (TARGET=frame FUZZ_SECONDS=60).
+	rust/fuzz/run.sh $(TARGET) --seconds $(FUZZ_SECONDS)
 
 .PHONY: bench
 bench: wheel ## Measure against the vendor's parser, numpy and a plain Python builder; print one table, write JSON.
@@ -72,6 +72,7 @@ bench: wheel ## Measure against the vendor's parser, numpy and a plain Python bu
 .PHONY: format
 format: $(STAMPS)/dev ## Rewrite the sources in the house format.
 	cargo fmt --all
+	cargo fmt --manifest-path rust/fuzz/Cargo.toml
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
@@ -90,7 +91,7 @@ lock: $(STAMPS)/dev ## Resolve the development requirements anew and write the l
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made.
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
+	rm -rf $(VENV) build rust/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
 	cargo clean --quiet
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
