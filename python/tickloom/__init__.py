@@ -11,7 +11,9 @@ Importing this package imports numpy and the compiled core and nothing else: no 
 event loop, no look at the environment.
 """
 
-from tickloom._core import Bar, Candles, ClosedBar, Engine, PriceScales, Tick, TickBatch, parse
+import warnings
+
+from tickloom._core import DEBUG_BUILD, Bar, Candles, ClosedBar, Engine, PriceScales, Tick, TickBatch, parse
 from tickloom.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -22,6 +24,9 @@ from tickloom.errors import (
     TickloomError,
     UnknownInstrument,
 )
+
+if DEBUG_BUILD:
+    warnings.warn("tickloom's core is a debug build and many times slower: make wheel", RuntimeWarning, stacklevel=2)
 
 __version__ = "0.1.0"
 

@@ -62,3 +62,20 @@ def test_importing_the_package_starts_no_thread(seen: dict[str, int]) -> None:
 
 def test_importing_the_package_reads_no_environment_variable(seen: dict[str, list[str]]) -> None:
     assert seen["environment"] == []
+
+
+DEBUG_BUILD = """
+import importlib.machinery, importlib.util, sys
+package = importlib.machinery.PathFinder.find_spec("tickloom")
+spec = importlib.machinery.PathFinder.find_spec("tickloom._core", package.submodule_search_locations)
+core = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(core)
+core.DEBUG_BUILD = True
+sys.modules["tickloom._core"] = core
+import tickloom
+"""
+
+
+def test_a_debug_build_says_that_it_is_slow() -> None:
+    run = subprocess.run([sys.executable, "-c", DEBUG_BUILD], capture_output=True, text=True, check=True)
+    assert "RuntimeWarning: tickloom's core is a debug build" in run.stderr
