@@ -7,6 +7,8 @@ mod panel;
 mod push;
 mod snap;
 
+use zerocopy::{FromBytes, IntoBytes};
+
 use crate::aggregate::{Book, Clock, Event, Options, Snap, Tally, Wire};
 use crate::error::DecodeError;
 use crate::interval::Interval;
@@ -15,11 +17,15 @@ use crate::session::{ClassId, SessionTable};
 use crate::units::{Ns, SECOND};
 use crate::wire::kite::packet::Full;
 use crate::wire::kite::scale::segment;
-use crate::wire::kite::{Census, Packet, ScaleTable, frame};
+use crate::wire::kite::{Census, Frame, Packet, ScaleTable, frame};
 
 pub use panel::{Fill, Panel};
 pub use push::{PushError, Pushed};
 
+/// How many packets are looked up before the first of them is applied.
+const AHEAD: usize = 16;
+/// A token that is not tracked yet, or a packet without one.
+const NO_SLOT: u32 = u32::MAX;
 /// No instant.
 const NO_TIME: Ns = Ns::MIN;
 /// The typical delay before one was measured (R2).
@@ -88,10 +94,18 @@ impl Raw {
         &self.bytes[..usize::from(self.len)]
     }
 
+    /// Reads one byte of each cache line.
+    #[inline(always)]
+    fn touch(&self) -> u8 {
+        self.bytes[0] ^ self.bytes[64] ^ self.bytes[128]
+    }
+
     #[inline(always)]
     fn take_full(&mut self, full: &Full) {
-        // A copy of known length is a few wide moves; `copy_from_slice` would be a call.
-        self.bytes = zerocopy::transmute!(*full);
+        // Halves of known length are a few wide moves each; the whole would be a call.
+        let (from, to) = (full.as_bytes(), &mut self.bytes);
+        to[..96].copy_from_slice(&from[..96]);
+        to[96..].copy_from_slice(&from[96..184]);
         self.len = 184;
     }
 
@@ -267,22 +281,19 @@ impl Engine {
             is_heartbeat: walk.is_heartbeat(),
             ..Census::default()
         };
-        for body in walk.by_ref() {
-            let packet = Packet::read(body);
-            let Some(token) = packet.instrument_token() else {
-                continue;
-            };
-            applied.ticks += 1;
-            let Some(slot) = self.tokens.get(token).or_else(|| self.meet(token)) else {
-                self.counts.untracked += 1;
-                continue;
-            };
-            if let Packet::Full(full) = packet {
-                self.raws[slot].take_full(full);
-                self.full(slot, full, rx, limit, limit_s);
-            } else {
-                applied.depth20 += usize::from(body.len() == 492);
-                self.other(slot, body, &packet, rx, limit);
+        let mut next: [(&[u8], u32); AHEAD] = [(&[], NO_SLOT); AHEAD];
+        loop {
+            let found = self.look_ahead(&mut walk, &mut next);
+            for &(body, known) in &next[..found] {
+                if let (Ok(full), true) = (Full::ref_from_bytes(body), known != NO_SLOT) {
+                    applied.ticks += 1;
+                    self.full(known as usize, full, rx, limit, limit_s);
+                } else {
+                    self.other(body, rx, limit, limit_s, &mut applied);
+                }
+            }
+            if found < AHEAD {
+                break;
             }
         }
         applied.error = walk.error();
@@ -301,6 +312,31 @@ impl Engine {
         }
     }
 
+    /// Finds the slots of the next packets and touches what they will need, so that the cache misses of many
+    /// packets are waited for together. Gives how many packets there are, at most [`AHEAD`].
+    #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "there are fewer slots than u32 has values"
+    )]
+    fn look_ahead<'a>(&self, walk: &mut Frame<'a>, next: &mut [(&'a [u8], u32); AHEAD]) -> usize {
+        let mut touched = 0;
+        for (found, place) in next.iter_mut().enumerate() {
+            let Some(body) = walk.next() else {
+                std::hint::black_box(touched);
+                return found;
+            };
+            let token = body.first_chunk::<4>().map(|token| u32::from_be_bytes(*token));
+            let known = token.and_then(|token| self.tokens.get(token));
+            if let Some(slot) = known {
+                touched ^= self.raws[slot].touch() ^ self.book.touch(slot);
+            }
+            *place = (body, known.map_or(NO_SLOT, |slot| slot as u32));
+        }
+        std::hint::black_box(touched);
+        AHEAD
+    }
+
     #[inline(always)]
     fn full(&mut self, slot: usize, full: &Full, rx: Ns, limit: Ns, limit_s: u32) {
         let wire = Wire {
@@ -313,6 +349,7 @@ impl Engine {
             oi: full.oi.get(),
             ets: full.exchange_timestamp.get(),
         };
+        self.raws[slot].take_full(full);
         if self.book.quick(slot, &wire, limit_s) {
             let ets = Ns::from(wire.ets) * SECOND;
             if rx > 0 {
@@ -333,13 +370,27 @@ impl Engine {
         self.step(slot, &snap);
     }
 
+    /// A packet of another length, or of a token that is new.
     #[cold]
     #[inline(never)]
-    fn other(&mut self, slot: usize, body: &[u8], packet: &Packet<'_>, rx: Ns, limit: Ns) {
+    fn other(&mut self, body: &[u8], rx: Ns, limit: Ns, limit_s: u32, applied: &mut Census) {
+        let packet = Packet::read(body);
+        let Some(token) = packet.instrument_token() else {
+            return;
+        };
+        applied.ticks += 1;
+        applied.depth20 += usize::from(body.len() == 492);
+        let Some(slot) = self.tokens.get(token).or_else(|| self.meet(token)) else {
+            self.counts.untracked += 1;
+            return;
+        };
+        if let Packet::Full(full) = packet {
+            return self.full(slot, full, rx, limit, limit_s);
+        }
         if body.len() <= 184 {
             self.raws[slot].renew(body);
         }
-        if let Some(snap) = self.snap_other(packet, rx, limit) {
+        if let Some(snap) = self.snap_other(&packet, rx, limit) {
             self.step(slot, &snap);
         } else if let Packet::Depth20(deep) = packet {
             let ets = self.valid(deep.exchange_timestamp.get(), limit);

@@ -8,7 +8,6 @@
 use crate::bar::{Saying, Vwap, value_bounds};
 use crate::units::{DAY, Ns, SECOND};
 
-use super::state::NO_TIME;
 use super::{Book, BucketBy};
 
 /// Prices and volumes below this multiply without leaving 64 bits: 2^30.
@@ -101,6 +100,14 @@ impl Quick {
 }
 
 impl Book {
+    /// Reads what the short way of an instrument needs first, so that it is at hand.
+    #[inline(always)]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+    pub fn touch(&self, slot: usize) -> u8 {
+        self.quick[slot].ets as u8
+    }
+
     /// Tries the short way; `limit` is the latest second a stamp may have. False: nothing was changed.
     #[inline(always)]
     pub fn quick(&mut self, slot: usize, w: &Wire, limit: u32) -> bool {
@@ -272,6 +279,5 @@ impl Book {
         self.quick_trades =
             options.bucket_by == BucketBy::Ltt && options.saying.vwap != Vwap::Atp && self.nontime.is_empty();
         self.quick_gap = u32::try_from(options.gap / SECOND).unwrap_or(u32::MAX);
-        debug_assert!(NO_TIME < 0);
     }
 }
