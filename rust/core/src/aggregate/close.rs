@@ -49,12 +49,17 @@ impl Book {
         }
     }
 
+    fn extra_said(&self, slot: usize, which: usize) -> Option<Said> {
+        self.cold[slot].extra[which].map(|bar| bar.say(bar.floor, &self.options.saying).0)
+    }
+
     fn close_extras(&mut self, slot: usize, sealing: Ns) -> Ns {
         let mut due = NEVER;
         for which in 0..2 {
-            let Some(said) = self.cold[slot].extra[which] else {
+            let Some(bar) = self.cold[slot].extra[which] else {
                 continue;
             };
+            let (said, _) = bar.say(bar.floor, &self.options.saying);
             if said.end > sealing {
                 due = due.min(said.end.saturating_add(self.options.grace));
                 continue;
@@ -299,6 +304,9 @@ impl Book {
     pub(super) fn give_oi(&mut self, slot: usize, stamp: Ns, v: i64, oi: i64, clock: &Clock) {
         let bases = self.bases.len();
         let after = self.options.final_after();
+        for bar in self.cold[slot].extra.iter_mut().flatten() {
+            bar.take_oi(stamp, v, oi);
+        }
         for base in 0..bases {
             let at = slot * bases + base;
             // A gap tick's own bar may be past its window already.
@@ -349,7 +357,7 @@ impl Book {
         let mut said = Vec::new();
         let mut out = Vec::new();
         if self.intervals[interval].ns().is_some() {
-            out.extend(self.cold[slot].extra[0]);
+            out.extend(self.extra_said(slot, 0));
         }
         if let Some(base) = self.bases.iter().position(|base| base.interval == Some(interval)) {
             self.say(slot, base, &mut said);
@@ -371,7 +379,7 @@ impl Book {
             });
         }
         if self.intervals[interval].ns().is_some() {
-            out.extend(self.cold[slot].extra[1]);
+            out.extend(self.extra_said(slot, 1));
         }
         let (divisor, how) = (self.cold[slot].divisor, self.options.saying.vwap);
         out.into_iter()

@@ -1,6 +1,6 @@
 //! First contact, trading dates and gaps (docs/bars.md §3 and §7; R4, R10, R12, R13).
 
-use crate::bar::{Bar, NO_HIGH, NO_LOW};
+use crate::bar::{Bar, NO_HIGH, NO_LOW, flags};
 use crate::session::Phase;
 use crate::units::{Ns, ist_day, ist_midnight};
 
@@ -116,6 +116,11 @@ impl Book {
             for bar in self.older[at].iter_mut().chain([&mut self.newest[at]]) {
                 bar.floor.v = s.volume;
                 bar.floor.a = s.average;
+                if bar.exists && bar.contains(s.stamp) {
+                    bar.flags |= flags::PARTIAL;
+                    bar.uncovered += s.stamp - bar.start;
+                    self.dirty |= bar.sealed;
+                }
             }
         }
     }

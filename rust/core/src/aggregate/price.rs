@@ -61,6 +61,10 @@ impl Book {
         } else {
             self.tally.outside += 1;
         }
+        let hot = &mut self.hot[slot];
+        hot.h_star = hot.h_star.max(s.high);
+        hot.l_star = hot.l_star.min(s.low);
+        hot.last_p = s.price;
         self.settle(slot, s, clock);
     }
 
@@ -89,7 +93,7 @@ impl Book {
                 continue;
             }
             if in_order && (!newest.exists || span.start > newest.start) {
-                self.open_bar(slot, base, span, s, floor, trade);
+                self.open_bar(slot, base, span, s, floor, trade, clock);
             }
             if in_order {
                 let bar = &mut self.newest[at];
@@ -103,10 +107,6 @@ impl Book {
                 self.put_chain(slot, base, chain);
             }
         }
-        let hot = &mut self.hot[slot];
-        hot.h_star = hot.h_star.max(s.high);
-        hot.l_star = hot.l_star.min(s.low);
-        hot.last_p = s.price;
     }
 }
 

@@ -248,7 +248,8 @@ impl Book {
                 end = Ns::MIN;
             }
         }
-        let known = hot.clamps && (hot.a_star > 0 || hot.v_star - hot.offset == 0);
+        // The bounds want the day's true volume: after a counter wrap that is not the wire's.
+        let known = hot.clamps && hot.offset == 0 && (hot.a_star > 0 || hot.v_star == 0);
         let trades = hot.ltt_star >= start
             && end > start
             && bases > 0

@@ -1,6 +1,6 @@
 //! What is kept for each instrument beside its bars.
 
-use crate::bar::{Level, NO_HIGH, NO_LOW, Row, Said};
+use crate::bar::{Bar, Level, NO_HIGH, NO_LOW, Row};
 use crate::nontime::NonTime;
 use crate::session::{ClassId, Schedule};
 use crate::units::Ns;
@@ -235,7 +235,7 @@ pub struct Cold {
     /// A packet without volume made a price on this date.
     pub priced: bool,
     /// Auction and post-close bars that wait for the clock (`preopen="bar"`, `postclose="bar"`).
-    pub extra: [Option<Said>; 2],
+    pub extra: [Option<Bar>; 2],
     /// A continuous bar was opened on this date, by base bit.
     pub opened: u64,
     pub reserved: bool,

@@ -1,7 +1,7 @@
 //! The long way of a packet with volume: is it a trade, a repeat, late, or a rollback (docs/bars.md §4)?
 
 use crate::bar::{Level, source};
-use crate::session::Phase;
+use crate::session::{Phase, Span};
 use crate::units::{Ns, SECOND};
 
 use super::contact::Contact;
@@ -284,7 +284,11 @@ impl Book {
                 cold.account.bars += trade.delta;
                 let span = cold.schedule.preopen.zip(cold.schedule.open());
                 if let Some((preopen, open)) = span {
-                    self.extra_bar(slot, 0, (preopen.start, open), s, &trade);
+                    let span = Span {
+                        start: preopen.start,
+                        end: open,
+                    };
+                    self.extra_bar(slot, 0, span, s, &trade);
                 }
             }
         }
@@ -306,7 +310,7 @@ impl Book {
         match (self.options.postclose, cold.schedule.post) {
             (PostClose::Bar, Some(post)) if post.start <= trade.t && trade.t <= post.end => {
                 cold.account.bars += trade.delta;
-                self.extra_bar(slot, 1, (post.start, post.end), s, &trade);
+                self.extra_bar(slot, 1, post, s, &trade);
             }
             (PostClose::Drop, _) => self.book(slot, Booking::Dropped, trade.delta),
             _ => self.book(slot, Booking::Post, trade.delta),

@@ -1,6 +1,6 @@
 //! In-order trades: the newest bar, or a newer one (docs/bars.md §4a).
 
-use crate::bar::{Bar, Level, Said, flags, src};
+use crate::bar::{Bar, Level, flags};
 use crate::session::Span;
 use crate::units::Ns;
 
@@ -80,7 +80,7 @@ impl Book {
                 h: hot.h_star,
                 l: hot.l_star,
             };
-            delta -= self.open_bar(slot, base, span, s, floor, trade);
+            delta -= self.open_bar(slot, base, span, s, floor, trade, clock);
             clamps &= self.newest[at].clamp;
         }
         let carry = if excluded && !newer {
@@ -108,28 +108,13 @@ impl Book {
                 bar.floor.l = bar.floor.l.min(s.low);
             }
         }
-        let (value, bounded) = if excluded {
+        let (v0, a0) = (trade.v - delta, hot.a_star);
+        let value = if excluded {
             (0, true)
         } else {
-            value_of(
-                &self.options.saying,
-                clamps,
-                s.price,
-                trade.v - delta,
-                hot.a_star,
-                trade.v,
-                s.average,
-            )
+            value_of(&self.options.saying, clamps, s.price, v0, a0, trade.v, s.average)
         };
-        bar.take_price(trade.t, trade.v, s.price, s.high, s.low);
-        bar.top_v = trade.v;
-        bar.top_a = s.average;
-        bar.hmax = bar.hmax.max(s.high);
-        bar.lmin = bar.lmin.min(s.low);
-        bar.value2 += value;
-        bar.clamp &= bounded;
-        bar.updates = bar.updates.saturating_add(1);
-        bar.source = bar.source.max(trade.source);
+        bar.take_trade(value, s, trade);
         self.dirty |= bar.sealed;
         true
     }
@@ -144,6 +129,10 @@ impl Book {
     }
 
     /// Opens the newest bar of a base. Gives the volume that `edge_split="prorata"` leaves to the bar before.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one tick's facts, decided once by the caller"
+    )]
     pub(super) fn open_bar(
         &mut self,
         slot: usize,
@@ -152,6 +141,7 @@ impl Book {
         s: &Snap,
         floor: Level,
         trade: &Trade,
+        clock: &Clock,
     ) -> i64 {
         let at = slot * self.bases.len() + base;
         let seen = self.hot[slot].ets_star;
@@ -159,9 +149,14 @@ impl Book {
         let mut bar = self.new_bar(slot, span, floor, Some(self.newest[at]));
         bar.straddle = straddle;
         let mut moved = 0;
+        let held = &self.newest[at];
+        let splits = self.options.edge_split == EdgeSplit::Prorata
+            && straddle
+            && trade.gap.is_none()
+            && held.exists
+            && self.is_open_to_change(held.end, clock);
         let before = &mut self.newest[at];
-        let splits = self.options.edge_split == EdgeSplit::Prorata && straddle && trade.gap.is_none();
-        if splits && before.exists && before.contains(seen) && trade.t > seen {
+        if splits && before.contains(seen) && trade.t > seen {
             let (whole, part) = (i128::from(trade.t - seen), i128::from(span.start - seen));
             moved = (i128::from(trade.delta) * part / whole) as i64;
             before.top_v = floor.v + moved;
@@ -226,7 +221,7 @@ impl Book {
         bar.straddle = cold.before_prints == NO_TIME || cold.before_prints < bar.start;
         let mut folded = 0;
         for (print, trade, level) in &cold.prints {
-            let (value, bounded) = value_of(
+            let value = value_of(
                 &how,
                 clamps,
                 print.price,
@@ -235,15 +230,7 @@ impl Book {
                 trade.v,
                 print.average,
             );
-            bar.take_price(trade.t, trade.v, print.price, print.high, print.low);
-            bar.top_v = trade.v;
-            bar.top_a = print.average;
-            bar.hmax = bar.hmax.max(print.high);
-            bar.lmin = bar.lmin.min(print.low);
-            bar.value2 += value;
-            bar.clamp &= bounded;
-            bar.updates += 1;
-            bar.source = bar.source.max(trade.source);
+            bar.take_trade(value, print, trade);
             folded += trade.delta;
         }
         if base == 0 {
@@ -288,30 +275,49 @@ impl Book {
     }
 
     /// An auction's or the post-close's own bar, in every interval, sealed by the clock (R8, R9).
-    pub(super) fn extra_bar(&mut self, slot: usize, which: usize, span: (Ns, Ns), s: &Snap, trade: &Trade) {
-        let mut said = self.cold[slot].extra[which].unwrap_or(Said::empty(span.0, span.1));
-        let length = span.1 - span.0;
-        said.absorb(&Said {
-            start: span.0,
-            end: span.1,
-            open: s.price,
-            high: s.price,
-            low: s.price,
-            close: s.price,
-            volume: trade.delta,
-            value2: 2 * i128::from(s.price) * i128::from(trade.delta),
-            width: -1,
-            oi: s.oi,
-            covered: crate::bar::FULL_COVERAGE * length,
-            length,
-            ticks: 1,
-            flags: flags::AUCTION | if s.has_oi { 0 } else { flags::NO_OI },
-            source: trade.source,
-            src: src::LIVE,
-            exists: true,
-        });
-        (said.length, said.covered) = (length, crate::bar::FULL_COVERAGE * length);
-        self.cold[slot].extra[which] = Some(said);
-        self.expect(slot, span.1);
+    pub(super) fn extra_bar(&mut self, slot: usize, which: usize, span: Span, s: &Snap, trade: &Trade) {
+        let hot = self.hot[slot];
+        let level = Level {
+            v: hot.v_star,
+            a: hot.a_star,
+            h: hot.h_star,
+            l: hot.l_star,
+        };
+        let mut bar = match self.cold[slot].extra[which] {
+            Some(bar) => bar,
+            None => {
+                let mut bar = self.new_bar(slot, span, level, None);
+                bar.straddle = hot.ets_star == NO_TIME || hot.ets_star < span.start;
+                bar.flags |= flags::AUCTION;
+                bar
+            }
+        };
+        let value = value_of(
+            &self.options.saying,
+            hot.clamps,
+            s.price,
+            level.v,
+            level.a,
+            trade.v,
+            s.average,
+        );
+        bar.take_trade(value, s, trade);
+        self.cold[slot].extra[which] = Some(bar);
+        self.expect(slot, span.end);
+    }
+}
+
+impl Bar {
+    /// Takes an in-order trade, whose value and whether that was bounded the caller knows (R22).
+    fn take_trade(&mut self, (value, bounded): (i128, bool), s: &Snap, trade: &Trade) {
+        self.take_price(trade.t, trade.v, s.price, s.high, s.low);
+        self.top_v = trade.v;
+        self.top_a = s.average;
+        self.hmax = self.hmax.max(s.high);
+        self.lmin = self.lmin.min(s.low);
+        self.value2 += value;
+        self.clamp &= bounded;
+        self.updates = self.updates.saturating_add(1);
+        self.source = self.source.max(trade.source);
     }
 }
