@@ -326,7 +326,7 @@ impl<'py> Maker<'py> {
         dict.set_item(intern!(py, "oi_day_low"), packet.oi_day_low.get())?;
         let exchange_timestamp = self.datetime(packet.exchange_timestamp.get())?;
         dict.set_item(intern!(py, "exchange_timestamp"), exchange_timestamp)?;
-        let depth = self.templates.depth.bind(py).copy()?;
+        let depth = PyDict::new(py);
         depth.set_item(intern!(py, "buy"), self.levels(&packet.bids, scale)?)?;
         depth.set_item(intern!(py, "sell"), self.levels(&packet.asks, scale)?)?;
         dict.set_item(intern!(py, "depth"), depth)?;
@@ -336,7 +336,7 @@ impl<'py> Maker<'py> {
     fn levels(&self, levels: &[Level; 5], scale: &Scale) -> PyResult<Bound<'py, PyList>> {
         let py = self.py;
         let level = |level: &Level| {
-            let dict = self.templates.level.bind(py).copy()?;
+            let dict = PyDict::new(py);
             dict.set_item(intern!(py, "quantity"), level.quantity.get())?;
             dict.set_item(
                 intern!(py, "price"),
