@@ -1,14 +1,16 @@
 //! The vendor client's dicts, key by key (kite-protocol §8).
 //!
-//! Making Python objects is all the cost there is, so what can be made once is: keys are interned, a dict
-//! begins as a copy of one that has its keys already, a second of time becomes one datetime a call.
+//! Making Python objects is all the cost there is, so what can be made once is: keys are interned, a tick's
+//! dict begins as a copy of one that has its keys already, a second of time becomes one datetime a call.
+//! The small dicts begin empty: filling five keys or fewer is cheaper than copying them.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyString};
+use pyo3::types::{PyDict, PyFloat, PyList, PyString};
 use tickloom_core::wire::kite::packet::{Full, IndexFull, IndexQuote, Level, Ltp, Quote};
+use tickloom_core::wire::kite::scale::{INDICES, segment};
 use tickloom_core::wire::kite::{Packet, Scale, ScaleTable, frame};
 use zerocopy::big_endian::U32;
 use zerocopy::{FromBytes, IntoBytes};
@@ -63,31 +65,29 @@ pub fn to_dicts<'py>(
     Ok(list)
 }
 
-/// Dicts that have every key of their kind and no value yet.
+/// Dicts that have every key of their mode, its name, and no other value yet.
 struct Templates {
     ltp: Py<PyDict>,
     index_quote: Py<PyDict>,
     index_full: Py<PyDict>,
     quote: Py<PyDict>,
     full: Py<PyDict>,
-    ohlc: Py<PyDict>,
-    index_ohlc: Py<PyDict>,
-    depth: Py<PyDict>,
-    level: Py<PyDict>,
 }
 
 impl Templates {
     fn get(py: Python<'_>) -> PyResult<&'static Self> {
         static TEMPLATES: PyOnceLock<Templates> = PyOnceLock::new();
         TEMPLATES.get_or_try_init(py, || {
-            let of = |parts: &[&[&str]]| -> PyResult<Py<PyDict>> {
+            let of = |mode: &str, parts: &[&[&str]]| -> PyResult<Py<PyDict>> {
                 let dict = PyDict::new(py);
+                dict.set_item(intern!(py, "tradable"), true)?;
+                dict.set_item(intern!(py, "mode"), PyString::intern(py, mode))?;
                 for key in parts.iter().copied().flatten() {
                     dict.set_item(PyString::intern(py, key), py.None())?;
                 }
                 Ok(dict.unbind())
             };
-            let head: &[_] = &["tradable", "mode", "instrument_token", "last_price"];
+            let head: &[_] = &["instrument_token", "last_price"];
             let traded: &[_] = &[
                 "last_traded_quantity",
                 "average_traded_price",
@@ -99,27 +99,18 @@ impl Templates {
             let interest: &[_] = &["last_trade_time", "oi", "oi_day_high", "oi_day_low"];
             let stamp: &[_] = &["exchange_timestamp"];
             Ok(Self {
-                ltp: of(&[head])?,
-                index_quote: of(&[head, day])?,
-                index_full: of(&[head, day, stamp])?,
-                quote: of(&[head, traded, day])?,
-                full: of(&[head, traded, day, interest, stamp, &["depth"]])?,
-                ohlc: of(&[&["open", "high", "low", "close"]])?,
-                index_ohlc: of(&[&["high", "low", "open", "close"]])?,
-                depth: of(&[&["buy", "sell"]])?,
-                level: of(&[&["quantity", "price", "orders"]])?,
+                ltp: of("ltp", &[head])?,
+                index_quote: of("quote", &[head, day])?,
+                index_full: of("full", &[head, day, stamp])?,
+                quote: of("quote", &[head, traded, day])?,
+                full: of("full", &[head, traded, day, interest, stamp, &["depth"]])?,
             })
         })
     }
 }
 
-/// The four prices of a day, as integers of the wire.
-struct Day {
-    open: U32,
-    high: U32,
-    low: U32,
-    close: U32,
-}
+/// The four prices of a day with their keys, in the order of the packet and of the dict, the close last.
+type Day<'a, 'py> = [(&'a Bound<'py, PyString>, U32); 4];
 
 const RECENT: usize = 32;
 
@@ -152,47 +143,37 @@ impl<'py> Maker<'py> {
         })
     }
 
-    fn head(
-        &self,
-        template: &Py<PyDict>,
-        mode: &Bound<'py, PyString>,
-        token: U32,
-        last_price: f64,
-    ) -> PyResult<Bound<'py, PyDict>> {
+    fn head(&self, template: &Py<PyDict>, token: U32, last_price: f64) -> PyResult<Bound<'py, PyDict>> {
         let py = self.py;
         let dict = template.bind(py).copy()?;
-        let token = token.get();
-        // Every segment but the indices' is tradable.
-        dict.set_item(intern!(py, "tradable"), PyBool::new(py, token & 0xff != 9))?;
-        dict.set_item(intern!(py, "mode"), mode)?;
-        dict.set_item(intern!(py, "instrument_token"), token)?;
+        if segment(token.get()) == INDICES {
+            dict.set_item(intern!(py, "tradable"), false)?;
+        }
+        dict.set_item(intern!(py, "instrument_token"), token.get())?;
         dict.set_item(intern!(py, "last_price"), PyFloat::new(py, last_price))?;
         Ok(dict)
     }
 
     fn ltp(&self, packet: &Ltp, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
         let last_price = scale.to_f64(packet.last_price.get());
-        let mode = intern!(self.py, "ltp");
-        self.head(&self.templates.ltp, mode, packet.instrument_token, last_price)
+        self.head(&self.templates.ltp, packet.instrument_token, last_price)
     }
 
     /// Sets `ohlc` and `change`.
     fn day(
         &self,
         dict: &Bound<'py, PyDict>,
-        template: &Py<PyDict>,
-        day: Day,
+        day: Day<'_, 'py>,
         scale: &Scale,
         last_price: f64,
     ) -> PyResult<()> {
         let py = self.py;
-        let price = |raw: U32| PyFloat::new(py, scale.to_f64(raw.get()));
-        let ohlc = template.bind(py).copy()?;
-        ohlc.set_item(intern!(py, "open"), price(day.open))?;
-        ohlc.set_item(intern!(py, "high"), price(day.high))?;
-        ohlc.set_item(intern!(py, "low"), price(day.low))?;
-        let close = scale.to_f64(day.close.get());
-        ohlc.set_item(intern!(py, "close"), PyFloat::new(py, close))?;
+        let ohlc = PyDict::new(py);
+        let mut close = 0.0;
+        for (key, raw) in day {
+            close = scale.to_f64(raw.get());
+            ohlc.set_item(key, PyFloat::new(py, close))?;
+        }
         dict.set_item(intern!(py, "ohlc"), ohlc)?;
         if close == 0.0 {
             // The vendor's client leaves the int it began with.
@@ -204,121 +185,66 @@ impl<'py> Maker<'py> {
     }
 
     fn index_quote(&self, packet: &IndexQuote, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
-        let last_price = scale.to_f64(packet.last_price.get());
-        let mode = intern!(self.py, "quote");
-        let dict = self.head(
-            &self.templates.index_quote,
-            mode,
-            packet.instrument_token,
-            last_price,
-        )?;
-        let &IndexQuote {
-            open,
-            high,
-            low,
-            close,
-            ..
-        } = packet;
-        self.day(
-            &dict,
-            &self.templates.index_ohlc,
-            Day {
-                open,
-                high,
-                low,
-                close,
-            },
-            scale,
-            last_price,
-        )?;
-        Ok(dict)
+        self.index(&self.templates.index_quote, packet, scale)
     }
 
     fn index_full(&mut self, packet: &IndexFull, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
-        let last_price = scale.to_f64(packet.last_price.get());
-        let mode = intern!(self.py, "full");
-        let dict = self.head(
-            &self.templates.index_full,
-            mode,
-            packet.instrument_token,
-            last_price,
-        )?;
-        let &IndexFull {
-            open,
-            high,
-            low,
-            close,
-            ..
-        } = packet;
-        self.day(
-            &dict,
-            &self.templates.index_ohlc,
-            Day {
-                open,
-                high,
-                low,
-                close,
-            },
-            scale,
-            last_price,
-        )?;
+        let (quote, _) =
+            IndexQuote::ref_from_prefix(packet.as_bytes()).expect("a full index begins as a quote");
+        let dict = self.index(&self.templates.index_full, quote, scale)?;
         let stamp = self.datetime(packet.exchange_timestamp.get())?;
         dict.set_item(intern!(self.py, "exchange_timestamp"), stamp)?;
         Ok(dict)
     }
 
-    fn quote(&self, packet: &Quote, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
-        self.traded(&self.templates.quote, intern!(self.py, "quote"), packet, scale)
-    }
-
-    fn traded(
+    fn index(
         &self,
         template: &Py<PyDict>,
-        mode: &Bound<'py, PyString>,
-        packet: &Quote,
+        packet: &IndexQuote,
         scale: &Scale,
     ) -> PyResult<Bound<'py, PyDict>> {
         let py = self.py;
         let last_price = scale.to_f64(packet.last_price.get());
-        let dict = self.head(template, mode, packet.instrument_token, last_price)?;
-        dict.set_item(
-            intern!(py, "last_traded_quantity"),
-            packet.last_traded_quantity.get(),
-        )?;
+        let dict = self.head(template, packet.instrument_token, last_price)?;
+        let day = [
+            (intern!(py, "high"), packet.high),
+            (intern!(py, "low"), packet.low),
+            (intern!(py, "open"), packet.open),
+            (intern!(py, "close"), packet.close),
+        ];
+        self.day(&dict, day, scale, last_price)?;
+        Ok(dict)
+    }
+
+    fn quote(&self, packet: &Quote, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
+        self.traded(&self.templates.quote, packet, scale)
+    }
+
+    fn traded(&self, template: &Py<PyDict>, packet: &Quote, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
+        let py = self.py;
+        let last_price = scale.to_f64(packet.last_price.get());
         let average = scale.to_f64(packet.average_traded_price.get());
+        let dict = self.head(template, packet.instrument_token, last_price)?;
+        let set = |key, raw: U32| dict.set_item(key, raw.get());
+        set(intern!(py, "last_traded_quantity"), packet.last_traded_quantity)?;
         dict.set_item(intern!(py, "average_traded_price"), PyFloat::new(py, average))?;
-        dict.set_item(intern!(py, "volume_traded"), packet.volume_traded.get())?;
-        dict.set_item(intern!(py, "total_buy_quantity"), packet.total_buy_quantity.get())?;
-        dict.set_item(
-            intern!(py, "total_sell_quantity"),
-            packet.total_sell_quantity.get(),
-        )?;
-        let &Quote {
-            open,
-            high,
-            low,
-            close,
-            ..
-        } = packet;
-        self.day(
-            &dict,
-            &self.templates.ohlc,
-            Day {
-                open,
-                high,
-                low,
-                close,
-            },
-            scale,
-            last_price,
-        )?;
+        set(intern!(py, "volume_traded"), packet.volume_traded)?;
+        set(intern!(py, "total_buy_quantity"), packet.total_buy_quantity)?;
+        set(intern!(py, "total_sell_quantity"), packet.total_sell_quantity)?;
+        let day = [
+            (intern!(py, "open"), packet.open),
+            (intern!(py, "high"), packet.high),
+            (intern!(py, "low"), packet.low),
+            (intern!(py, "close"), packet.close),
+        ];
+        self.day(&dict, day, scale, last_price)?;
         Ok(dict)
     }
 
     fn full(&mut self, packet: &Full, scale: &Scale) -> PyResult<Bound<'py, PyDict>> {
         let py = self.py;
         let (quote, _) = Quote::ref_from_prefix(packet.as_bytes()).expect("a full packet begins as a quote");
-        let dict = self.traded(&self.templates.full, intern!(py, "full"), quote, scale)?;
+        let dict = self.traded(&self.templates.full, quote, scale)?;
         let last_trade_time = self.datetime(packet.last_trade_time.get())?;
         dict.set_item(intern!(py, "last_trade_time"), last_trade_time)?;
         dict.set_item(intern!(py, "oi"), packet.oi.get())?;
