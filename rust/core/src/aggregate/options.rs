@@ -84,6 +84,8 @@ pub struct Options {
     pub saying: Saying,
     /// Weeks begin on Sunday instead of Monday (R28).
     pub week_starts_sunday: bool,
+    /// Common ticks take the short way (`quick`). Off, every tick takes the long one: same bars, for tests.
+    pub short_way: bool,
 }
 
 impl Default for Options {
@@ -108,6 +110,7 @@ impl Default for Options {
                 atp_width: 1,
             },
             week_starts_sunday: false,
+            short_way: true,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! They touch one cache line an instrument, in the wire's own 32-bit units: what they change is kept in a
 //! [`Quick`] and merged into the bars by `spill` before anything else looks at them. Every condition here
-//! only sends ticks the long way, which decides the same cases again; a property test holds the two
+//! only sends ticks the long way, which decides the same cases again; `tests/engine_ways.rs` holds the two
 //! against each other.
 
 use crate::bar::{Saying, Vwap, value_bounds};
@@ -218,7 +218,7 @@ impl Book {
 
     fn load(&self, slot: usize) -> Option<Quick> {
         let hot = &self.hot[slot];
-        if !hot.open || hot.lows > 0 || !hot.has_volume {
+        if !hot.open || hot.lows > 0 || !hot.has_volume || !self.options.short_way {
             return None;
         }
         let seconds = |t: Ns| {
