@@ -29,6 +29,18 @@ def body(rng: random.Random, length: int, segment: int) -> bytes:
     return bytes(packet)
 
 
+STAMPS = {32: (28,), 184: (44, 60)}
+"""Where the stamps of a packet lie, by its length."""
+
+
+def stamped(rng: random.Random, packet: bytes, near: int) -> bytes:
+    """The packet with its stamps within two hours of a moment."""
+    changed = bytearray(packet)
+    for at in STAMPS.get(len(packet), ()):
+        changed[at : at + 4] = (near + rng.randint(-7200, 7200)).to_bytes(4, "big")
+    return bytes(changed)
+
+
 def frame_of(bodies: list[bytes]) -> bytes:
     parts = [struct.pack(">H", len(bodies))]
     for packet in bodies:
@@ -36,10 +48,13 @@ def frame_of(bodies: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def frame(rng: random.Random, packets: int, first: int = 0) -> bytes:
-    """A whole frame; lengths and segments take turns, so that many frames hold every pair of them."""
+def frame(rng: random.Random, packets: int, first: int = 0, near: int | None = None) -> bytes:
+    """A whole frame; lengths and segments take turns, so that many frames hold every pair of them.
+
+    With `near` the stamps are close to that moment, as they are on a real feed.
+    """
     bodies = []
     for number in range(first, first + packets):
         lengths = UNKNOWN if rng.random() < 0.05 else KNOWN
         bodies.append(body(rng, lengths[number % len(lengths)], (number // len(lengths)) % 256))
-    return frame_of(bodies)
+    return frame_of(bodies if near is None else [stamped(rng, packet, near) for packet in bodies])

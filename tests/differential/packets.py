@@ -22,6 +22,8 @@ with warnings.catch_warnings():
     from kiteconnect import KiteTicker
 
 PACKETS_A_FRAME = 250
+CLOCKS_CHANGE = (1741503600, 1762063200)
+"""New York in 2025, forward on 9 March and back on 2 November."""
 
 
 def vendor() -> Any:
@@ -46,7 +48,8 @@ def compare(count: int, seed: int) -> tuple[int, int]:
     rng, parse_binary = random.Random(seed), vendor()
     compared = differences = 0
     while compared < count:
-        frame = random_frames.frame(rng, PACKETS_A_FRAME, compared)
+        near = rng.choice((None, *CLOCKS_CHANGE, rng.randint(7200, 2**32 - 7201)))
+        frame = random_frames.frame(rng, PACKETS_A_FRAME, compared, near)
         batch = tl.parse(frame)
         ours, theirs = batch.to_dicts(), parse_binary(frame)
         differences += abs(len(ours) - len(theirs))

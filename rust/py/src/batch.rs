@@ -13,7 +13,8 @@ use tickloom_core::tick::{Depth20Row, TickRow, decode_depth20, decode_rows};
 use tickloom_core::wire::kite::{Census, ScaleTable, census};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::dicts::{self, Zone};
+use crate::datetimes::Zone;
+use crate::dicts;
 use crate::scales::PriceScales;
 use crate::tick::Tick;
 use crate::view::{Memory, items};

@@ -4,7 +4,6 @@
 //! dict begins as a copy of one that has its keys already, a second of time becomes one datetime a call.
 //! The small dicts begin empty: filling five keys or fewer is cheaper than copying them.
 
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -15,27 +14,7 @@ use tickloom_core::wire::kite::{Packet, Scale, ScaleTable, frame};
 use zerocopy::big_endian::U32;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// The zone of the datetimes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Zone {
-    /// The host's, naive, as the vendor's client has it.
-    Local,
-    Utc,
-    Ist,
-}
-
-impl Zone {
-    pub fn named(name: &str) -> PyResult<Self> {
-        match name {
-            "local" => Ok(Self::Local),
-            "UTC" => Ok(Self::Utc),
-            "IST" | "Asia/Kolkata" => Ok(Self::Ist),
-            _ => Err(PyValueError::new_err(format!(
-                "tz must be local, UTC or IST, not {name}"
-            ))),
-        }
-    }
-}
+use crate::datetimes::{Datetimes, Zone};
 
 pub fn to_dicts<'py>(
     py: Python<'py>,
@@ -112,34 +91,19 @@ impl Templates {
 /// The four prices of a day with their keys, in the order of the packet and of the dict, the close last.
 type Day<'a, 'py> = [(&'a Bound<'py, PyString>, U32); 4];
 
-const RECENT: usize = 32;
-
 /// Makes the dicts of one call.
 struct Maker<'py> {
     py: Python<'py>,
     templates: &'static Templates,
-    from_timestamp: Bound<'py, PyAny>,
-    tzinfo: Option<Bound<'py, PyAny>>,
-    /// Datetimes made in this call, each where the low bits of its second put it. They do not outlive the
-    /// call, because the host's zone may change between two calls.
-    recent: [Option<(u32, Bound<'py, PyAny>)>; RECENT],
+    datetimes: Datetimes<'py>,
 }
 
 impl<'py> Maker<'py> {
     fn new(py: Python<'py>, zone: Zone) -> PyResult<Self> {
-        static FROM_TIMESTAMP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let from_timestamp = FROM_TIMESTAMP.get_or_try_init(py, || {
-            py.import("datetime")?
-                .getattr("datetime")?
-                .getattr("fromtimestamp")
-                .map(Bound::unbind)
-        })?;
         Ok(Self {
             py,
             templates: Templates::get(py)?,
-            from_timestamp: from_timestamp.bind(py).clone(),
-            tzinfo: tzinfo(py, zone)?,
-            recent: [const { None }; RECENT],
+            datetimes: Datetimes::new(py, zone)?,
         })
     }
 
@@ -192,7 +156,7 @@ impl<'py> Maker<'py> {
         let (quote, _) =
             IndexQuote::ref_from_prefix(packet.as_bytes()).expect("a full index begins as a quote");
         let dict = self.index(&self.templates.index_full, quote, scale)?;
-        let stamp = self.datetime(packet.exchange_timestamp.get())?;
+        let stamp = self.datetimes.of(packet.exchange_timestamp.get())?;
         dict.set_item(intern!(self.py, "exchange_timestamp"), stamp)?;
         Ok(dict)
     }
@@ -245,12 +209,12 @@ impl<'py> Maker<'py> {
         let py = self.py;
         let (quote, _) = Quote::ref_from_prefix(packet.as_bytes()).expect("a full packet begins as a quote");
         let dict = self.traded(&self.templates.full, quote, scale)?;
-        let last_trade_time = self.datetime(packet.last_trade_time.get())?;
+        let last_trade_time = self.datetimes.of(packet.last_trade_time.get())?;
         dict.set_item(intern!(py, "last_trade_time"), last_trade_time)?;
         dict.set_item(intern!(py, "oi"), packet.oi.get())?;
         dict.set_item(intern!(py, "oi_day_high"), packet.oi_day_high.get())?;
         dict.set_item(intern!(py, "oi_day_low"), packet.oi_day_low.get())?;
-        let exchange_timestamp = self.datetime(packet.exchange_timestamp.get())?;
+        let exchange_timestamp = self.datetimes.of(packet.exchange_timestamp.get())?;
         dict.set_item(intern!(py, "exchange_timestamp"), exchange_timestamp)?;
         let depth = PyDict::new(py);
         depth.set_item(intern!(py, "buy"), self.levels(&packet.bids, scale)?)?;
@@ -274,41 +238,4 @@ impl<'py> Maker<'py> {
         let [a, b, c, d, e] = levels;
         PyList::new(py, [level(a)?, level(b)?, level(c)?, level(d)?, level(e)?])
     }
-
-    fn datetime(&mut self, stamp: u32) -> PyResult<Bound<'py, PyAny>> {
-        let slot = stamp as usize % RECENT;
-        if let Some((second, datetime)) = &self.recent[slot]
-            && *second == stamp
-        {
-            return Ok(datetime.clone());
-        }
-        let datetime = match &self.tzinfo {
-            // Aware datetimes are ours, so that none may be None; the naive ones are the vendor's.
-            Some(_) if stamp == 0 => self.py.None().into_bound(self.py),
-            Some(tzinfo) => self.from_timestamp.call1((stamp, tzinfo))?,
-            None => self.from_timestamp.call1((stamp,))?,
-        };
-        self.recent[slot] = Some((stamp, datetime.clone()));
-        Ok(datetime)
-    }
-}
-
-fn tzinfo(py: Python<'_>, zone: Zone) -> PyResult<Option<Bound<'_, PyAny>>> {
-    static UTC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static IST: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    const IST_SECONDS: i32 = 19_800;
-    let zone_of = |seconds: i32, name: &str| -> PyResult<Py<PyAny>> {
-        let datetime = py.import("datetime")?;
-        let offset = datetime.getattr("timedelta")?.call1((0, seconds))?;
-        Ok(datetime.getattr("timezone")?.call1((offset, name))?.unbind())
-    };
-    Ok(match zone {
-        Zone::Local => None,
-        Zone::Utc => Some(UTC.get_or_try_init(py, || zone_of(0, "UTC"))?.bind(py).clone()),
-        Zone::Ist => Some(
-            IST.get_or_try_init(py, || zone_of(IST_SECONDS, "IST"))?
-                .bind(py)
-                .clone(),
-        ),
-    })
 }

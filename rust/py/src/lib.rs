@@ -3,6 +3,7 @@
 mod bar;
 mod batch;
 mod candles;
+mod datetimes;
 mod dicts;
 mod engine;
 mod errors;
