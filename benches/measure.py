@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 ROUNDS = 5
@@ -36,6 +36,13 @@ def repeated(
     count = max(1, round(count * ROUND_SECONDS / spent))
     describe(benchmark, row, contender, packets * count, "median")
     benchmark.pedantic(loop, args=([subject] * count,), rounds=ROUNDS, iterations=1, warmup_rounds=1)
+
+
+def one_by_one(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same frames, each a batch of its own, as they come off a socket."""
+    for received, frames in batches:
+        for frame in frames:
+            yield received, [frame]
 
 
 def streamed(

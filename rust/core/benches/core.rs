@@ -62,9 +62,13 @@ impl Stream {
         (self.random >> 33) as u32
     }
 
-    /// Moves every instrument on by a second.
+    /// Moves every instrument on by a second, and puts them in another order, as a feed would.
     fn step(&mut self) {
         self.now += 1;
+        for index in 0..self.packets.len() {
+            let random = self.next_random();
+            self.packets.swap(index, random as usize % (index + 1));
+        }
         for index in 0..self.packets.len() {
             let random = self.next_random();
             let packet = &mut self.packets[index];
@@ -150,11 +154,9 @@ fn decode_portably(bencher: Bencher, packets: u32) {
 /// Token to slot.
 #[divan::bench(args = [3_000, 9_000])]
 fn lookup(bencher: Bencher, packets: u32) {
-    let tokens: Vec<u32> = Stream::new(packets)
-        .packets
-        .iter()
-        .map(|p| p.instrument_token.get())
-        .collect();
+    let mut stream = Stream::new(packets);
+    stream.step();
+    let tokens: Vec<u32> = stream.packets.iter().map(|p| p.instrument_token.get()).collect();
     let mut map = TokenMap::new();
     for token in &tokens {
         map.insert(*token);
@@ -203,7 +205,7 @@ fn aggregate(bencher: Bencher, packets: u32) {
 fn pipeline(bencher: Bencher, packets: u32) {
     let mut stream = Stream::new(packets);
     let mut engine = engine();
-    for _ in 0..3 {
+    for _ in 0..130 {
         let (received, frames) = stream.second();
         for frame in &frames {
             let _ = engine.apply(frame, received);
