@@ -162,10 +162,30 @@ impl Book {
         for older in &mut self.older[slot * self.bases.len()..(slot + 1) * self.bases.len()] {
             older.reserve(4);
         }
+        self.reserve_events();
         for (index, interval) in self.intervals.iter().enumerate() {
             let rows = interval.ns().map_or(8, |ns| self.bars_a_day(&schedule, ns));
             let series = self.series();
             self.rings[slot * series + index].reserve(rows);
+        }
+    }
+
+    /// Room for one closing second's events of all instruments, written once so that the kernel has given it.
+    fn reserve_events(&mut self) {
+        let wanted = (self.hot.len() * self.series())
+            .next_power_of_two()
+            .min(self.max_events);
+        if self.events.capacity() < wanted {
+            let blank = Event {
+                slot: 0,
+                interval: 0,
+                kind: EventKind::Closed,
+                row: Row::BLANK,
+            };
+            let mut room: VecDeque<Event> = vec![blank; wanted].into();
+            room.clear();
+            room.extend(self.events.drain(..));
+            self.events = room;
         }
     }
 
@@ -247,6 +267,8 @@ impl Book {
             self.events.pop_front();
             self.tally.events_dropped += 1;
         }
+        #[expect(clippy::cast_possible_truncation, reason = "far fewer than the types hold")]
+        let (slot, interval) = (slot as u32, interval as u16);
         self.events.push_back(Event {
             slot,
             interval,

@@ -84,6 +84,24 @@ pub struct Row {
 pub const WORDS: usize = 10;
 
 impl Row {
+    /// Room for a row.
+    pub const BLANK: Self = Self {
+        time: 0,
+        open: 0.0,
+        high: 0.0,
+        low: 0.0,
+        close: 0.0,
+        volume: 0,
+        vwap: 0.0,
+        oi: 0,
+        ticks: 0,
+        flags: 0,
+        vwap_err: 0.0,
+        coverage: 0,
+        rev: 0,
+        origin: 0,
+    };
+
     /// The row as a page stores it, word by word.
     #[must_use]
     #[inline]
@@ -306,7 +324,19 @@ impl Bar {
     reason = "rounds to nearest, as docs/bars.md says"
 )]
 fn float(x: i128) -> f64 {
-    i64::try_from(x).map_or(x as f64, |small| small as f64)
+    match i64::try_from(x) {
+        Ok(small) => small as f64,
+        Err(_) => wide(x),
+    }
+}
+
+#[cold]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "rounds to nearest, as docs/bars.md says"
+)]
+fn wide(x: i128) -> f64 {
+    x as f64
 }
 
 /// How a bar's vwap is made (R22).
@@ -373,6 +403,7 @@ pub fn value_bounds(v0: i64, a0: i64, v1: i64, a1: i64, w: i64) -> (i128, i128) 
 impl Bar {
     /// What the bar says after `carry`, the level at its start, and the level at its end.
     #[must_use]
+    #[inline]
     pub fn say(&self, carry: Level, how: &Saying) -> (Said, Level) {
         let end = carry.join(self.top());
         let volume = end.v - carry.v;
@@ -532,14 +563,19 @@ impl Said {
         );
         let (mut vwap, mut err) = (f64::NAN, f32::NAN);
         if self.volume > 0 {
-            let unit = i128::from(self.volume) * i128::from(divisor);
+            // Twice and four times the volume in units; the 128-bit way is for volumes nobody has seen yet.
+            let unit2 = match self.volume.checked_mul(2 * divisor) {
+                Some(unit2) => unit2 as f64,
+                None => float(2 * i128::from(self.volume) * i128::from(divisor)),
+            };
             vwap = match how {
                 Vwap::Hlc3 => (high + low + close) / 3.0,
-                Vwap::Atp => float(self.value2) / float(2 * unit),
-                Vwap::Hybrid | Vwap::Ltp => (float(self.value2) / float(2 * unit)).max(low).min(high),
+                Vwap::Atp => float(self.value2) / unit2,
+                Vwap::Hybrid | Vwap::Ltp => (float(self.value2) / unit2).max(low).min(high),
             };
             if self.width >= 0 && how == Vwap::Hybrid {
-                err = (float(self.width) / float(4 * unit)) as f32;
+                // Doubling a float is exact.
+                err = (float(self.width) / (2.0 * unit2)) as f32;
             }
         }
         Row {
@@ -554,7 +590,11 @@ impl Said {
             ticks: self.ticks,
             flags: self.flags,
             vwap_err: err,
-            coverage: (self.covered / self.length.max(1)) as u16,
+            coverage: if self.covered == FULL_COVERAGE * self.length {
+                FULL_COVERAGE as u16
+            } else {
+                (self.covered / self.length.max(1)) as u16
+            },
             rev: 0,
             origin: self.source | self.src << 4,
         }

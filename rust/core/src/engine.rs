@@ -62,7 +62,7 @@ impl Default for Config {
             sessions: SessionTable::builtin(),
             scales: ScaleTable::kite(),
             max_instruments: 20_000,
-            max_events: 262_144,
+            max_events: 131_072,
         }
     }
 }

@@ -139,30 +139,13 @@ pub struct Ring {
     last: Ns,
 }
 
-const BLANK: Row = Row {
-    time: 0,
-    open: 0.0,
-    high: 0.0,
-    low: 0.0,
-    close: 0.0,
-    volume: 0,
-    vwap: 0.0,
-    oi: 0,
-    ticks: 0,
-    flags: 0,
-    vwap_err: 0.0,
-    coverage: 0,
-    rev: 0,
-    origin: 0,
-};
-
 impl Ring {
     /// A ring that keeps the last `capacity` bars, without memory for any yet; `empty` is shared by all such.
     #[must_use]
     pub fn new(capacity: usize, empty: &Arc<Page>) -> Self {
         Self {
             page: Arc::clone(empty),
-            tail: [BLANK; TAIL],
+            tail: [Row::BLANK; TAIL],
             waiting: 0,
             capacity: capacity.max(1),
             last: Ns::MIN,
@@ -187,6 +170,13 @@ impl Ring {
     #[inline]
     pub const fn last_time(&self) -> Ns {
         self.last
+    }
+
+    /// Reads the lines that the next push will write.
+    #[inline]
+    pub(crate) fn touch(&self) -> i64 {
+        let row = &self.tail[self.waiting % TAIL];
+        self.last ^ row.time ^ i64::from(row.ticks)
     }
 
     /// Adds the newest bar.

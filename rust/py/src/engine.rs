@@ -54,7 +54,7 @@ impl PyEngine {
         edge_split="last", anchor="leg", tail="stub", preopen="separate", open_source="first_trade",
         postclose="day_only", gap_volume="last", extremes="apply", vwap="hybrid", atp_rounding="round",
         close_on="watermark", volume="cumulative", week_start="monday", sessions=None, scales=None,
-        max_instruments=20_000, max_events=262_144))]
+        max_instruments=20_000, max_events=131_072))]
     fn new(
         intervals: Option<&Bound<'_, PyAny>>,
         capacity: usize,
@@ -336,9 +336,9 @@ impl PyEngine {
         events
             .into_iter()
             .map(|event| PyClosedBar {
-                token: engine.instruments()[event.slot].token,
-                symbol: engine.instruments()[event.slot].symbol.clone(),
-                interval: self.names[event.interval].clone(),
+                token: engine.instruments()[event.slot as usize].token,
+                symbol: engine.instruments()[event.slot as usize].symbol.clone(),
+                interval: self.names[usize::from(event.interval)].clone(),
                 kind: match event.kind {
                     EventKind::Closed => "closed",
                     EventKind::Revised => "revised",
@@ -346,7 +346,9 @@ impl PyEngine {
                 },
                 bar: PyBar::new(
                     event.row,
-                    engine.book().end_of(event.slot, event.interval, event.row.time),
+                    engine
+                        .book()
+                        .end_of(event.slot as usize, usize::from(event.interval), event.row.time),
                 ),
             })
             .collect()

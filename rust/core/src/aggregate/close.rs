@@ -22,12 +22,38 @@ impl Book {
     pub fn sweep(&mut self, now: Ns) {
         let mut next = NEVER;
         for slot in 0..self.due.len() {
+            if self.due.get(slot + 1).is_some_and(|due| *due <= now) {
+                self.touch_bars(slot + 1);
+            }
             if self.due[slot] <= now {
                 self.close_slot(slot, now);
             }
             next = next.min(self.due[slot]);
         }
         self.next_due = next;
+    }
+
+    /// Reads a word of each cache line that closing an instrument will need: the misses are then waited for
+    /// together, and not one after the other.
+    #[inline]
+    fn touch_bars(&self, slot: usize) {
+        let (bases, plans, series) = (self.bases.len(), self.plans.len(), self.series());
+        let mut touched =
+            self.cold[slot].t_join ^ self.hot[slot].day_start ^ i64::from(self.quick[slot].touch());
+        for at in slot * bases..(slot + 1) * bases {
+            let newest = &self.newest[at];
+            touched ^= newest.end ^ newest.hmax ^ newest.oi_v ^ newest.first_p;
+            if let Some(bar) = self.older[at].last() {
+                touched ^= bar.end ^ bar.hmax ^ bar.oi_v ^ bar.first_p;
+            }
+        }
+        for fold in &self.folds[slot * plans..(slot + 1) * plans] {
+            touched ^= fold.sealed ^ fold.touch();
+        }
+        for ring in &self.rings[slot * series..(slot + 1) * series] {
+            touched ^= ring.touch();
+        }
+        std::hint::black_box(touched);
     }
 
     /// Seals what is due of one instrument and folds away what is final.
@@ -50,13 +76,15 @@ impl Book {
     }
 
     fn extra_said(&self, slot: usize, which: usize) -> Option<Said> {
-        self.cold[slot].extra[which].map(|bar| bar.say(bar.floor, &self.options.saying).0)
+        self.cold[slot].extra[which]
+            .as_ref()
+            .map(|bar| bar.say(bar.floor, &self.options.saying).0)
     }
 
     fn close_extras(&mut self, slot: usize, sealing: Ns) -> Ns {
         let mut due = NEVER;
         for which in 0..2 {
-            let Some(bar) = self.cold[slot].extra[which] else {
+            let Some(bar) = &self.cold[slot].extra[which] else {
                 continue;
             };
             let (said, _) = bar.say(bar.floor, &self.options.saying);
@@ -65,9 +93,16 @@ impl Book {
                 continue;
             }
             self.cold[slot].extra[which] = None;
-            for interval in 0..self.intervals.len() {
-                if self.intervals[interval].ns().is_some() {
-                    self.seal(slot, interval, &said);
+            for base in 0..self.bases.len() {
+                if let Some(interval) = self.bases[base].interval {
+                    self.seal(slot, interval, &said, 0);
+                }
+                for plan in 0..if self.bases[base].ns == MINUTE {
+                    self.plans.len()
+                } else {
+                    0
+                } {
+                    self.seal(slot, self.plans[plan].interval, &said, 0);
                 }
             }
         }
@@ -81,20 +116,24 @@ impl Book {
         let at = slot * self.bases.len() + base;
         let interval = self.bases[base].interval;
         let mut said = std::mem::take(&mut self.said);
-        self.say(slot, base, &mut said);
-        for (i, what) in said.iter().enumerate() {
+        said.clear();
+        let mut before: Option<Level> = None;
+        let count = self.older[at].len() + usize::from(self.newest[at].exists);
+        for i in 0..count {
             let bar = self.older[at].get_mut(i).unwrap_or(&mut self.newest[at]);
-            if bar.sealed {
-                continue;
+            if bar.end > sealing && !bar.sealed {
+                // Neither this bar nor a fold that it is in can be due.
+                due = due.min(bar.end.saturating_add(self.options.grace));
+                break;
             }
-            if what.end > sealing {
-                due = due.min(what.end.saturating_add(self.options.grace));
-                continue;
+            let carry = before.map_or(bar.floor, |end| end.join(bar.floor));
+            let (what, end) = bar.say(carry, &self.options.saying);
+            before = Some(end);
+            let sealed = std::mem::replace(&mut bar.sealed, true);
+            if let (false, Some(interval)) = (sealed, interval) {
+                self.seal(slot, interval, &what, 0);
             }
-            bar.sealed = true;
-            if let Some(interval) = interval {
-                self.seal(slot, interval, what);
-            }
+            said.push(what);
         }
         let folds = base == 0 && self.bases[0].ns == MINUTE;
         if folds {
@@ -122,87 +161,115 @@ impl Book {
     }
 
     /// The bars of an n-minute interval that can still change, given what the minutes say.
+    #[inline]
     fn fold_groups(
         &mut self,
         slot: usize,
         plan: usize,
         said: &[Said],
-        mut each: impl FnMut(&mut Self, Said),
+        mut each: impl FnMut(&mut Self, &Said),
     ) {
         let at = slot * self.plans.len() + plan;
         let ns = self.plans[plan].ns;
-        let acc = self.folds[at].acc;
-        let mut acc_waits = acc.exists;
+        let mut held = self.folds[at].held();
         let mut i = 0;
         while i < said.len() {
-            let span = self.fold_span(slot, at, ns, &said[i]);
-            if acc_waits && acc.start < span.start {
-                each(self, acc);
+            let span = self.fold_span(slot, at, ns, said[i].start);
+            if let Some(start) = held.filter(|start| *start < span.start) {
+                self.fold_alone(slot, at, ns, start, &mut each);
             }
-            let goes_on = acc_waits && acc.start == span.start;
-            acc_waits = false;
-            let mut sum = if goes_on {
-                acc
-            } else {
-                Said::empty(span.start, span.end)
-            };
+            held = None;
+            let mut sum = self.folds[at].of(span);
             while i < said.len() && said[i].start < span.end {
                 sum.absorb(&said[i]);
                 i += 1;
             }
-            each(self, sum);
+            each(self, &sum);
         }
-        if acc_waits {
-            each(self, acc);
+        if let Some(start) = held {
+            self.fold_alone(slot, at, ns, start, &mut each);
         }
     }
 
+    /// A bucket all of whose minutes are final.
+    #[cold]
+    fn fold_alone(
+        &mut self,
+        slot: usize,
+        at: usize,
+        ns: Ns,
+        start: Ns,
+        each: &mut impl FnMut(&mut Self, &Said),
+    ) {
+        let span = self.fold_span(slot, at, ns, start);
+        let sum = self.folds[at].of(span);
+        each(self, &sum);
+    }
+
     #[inline]
-    fn fold_span(&mut self, slot: usize, at: usize, ns: Ns, minute: &Said) -> Span {
+    fn fold_span(&mut self, slot: usize, at: usize, ns: Ns, start: Ns) -> Span {
         let cached = self.folds[at].span;
-        if cached.start <= minute.start && minute.start < cached.end {
+        if cached.start <= start && start < cached.end {
             return cached;
         }
-        let span = self.span_of(slot, ns, minute.start).unwrap_or(Span {
-            start: minute.start,
-            end: minute.end,
-        });
+        let alone = Span {
+            start,
+            end: start.saturating_add(MINUTE),
+        };
+        let span = self.span_of(slot, ns, start).unwrap_or(alone);
         self.folds[at].span = span;
         span
     }
 
     fn close_folds(&mut self, slot: usize, sealing: Ns, said: &[Said]) -> Ns {
         let mut due = NEVER;
+        let grace = self.options.grace;
         for plan in 0..self.plans.len() {
             let at = slot * self.plans.len() + plan;
+            let fold = &self.folds[at];
+            let one = said
+                .first()
+                .zip(said.last())
+                .is_some_and(|(first, last)| fold.span.start <= first.start && last.start < fold.span.end);
+            if one && fold.span.end > sealing && fold.held().is_none_or(|start| start == fold.span.start) {
+                // All that can change lies in one bucket, which is not due: nothing to add up.
+                if fold.span.start > fold.sealed {
+                    due = due.min(fold.span.end.saturating_add(grace));
+                }
+                continue;
+            }
             self.fold_groups(slot, plan, said, |book, bar| {
                 if bar.start <= book.folds[at].sealed {
                     return;
                 }
                 if bar.end > sealing {
-                    due = due.min(bar.end.saturating_add(book.options.grace));
+                    due = due.min(bar.end.saturating_add(grace));
                     return;
                 }
                 book.folds[at].sealed = bar.start;
-                let bar = book.joined(slot, bar);
-                book.seal(slot, book.plans[plan].interval, &bar);
+                let flags = book.joined(slot, bar);
+                book.seal(slot, book.plans[plan].interval, bar, flags);
             });
         }
         due
     }
 
     /// A fold is PARTIAL too if the feed joined inside it, in a minute without a bar (R12 c).
-    fn joined(&self, slot: usize, mut bar: Said) -> Said {
+    #[inline]
+    fn joined(&self, slot: usize, bar: &Said) -> u32 {
         let joined = self.cold[slot].t_join;
         if joined >= bar.start && joined < bar.end {
-            bar.flags |= flags::PARTIAL;
+            flags::PARTIAL
+        } else {
+            0
         }
-        bar
     }
 
-    /// Appends a row, where in time it belongs.
-    fn seal(&mut self, slot: usize, interval: usize, said: &Said) {
-        let row = said.row(self.cold[slot].divisor, self.options.saying.vwap);
+    /// Appends a row, where in time it belongs, with `flags` besides what the bar says.
+    #[inline]
+    fn seal(&mut self, slot: usize, interval: usize, said: &Said, flags: u32) {
+        let mut row = said.row(self.cold[slot].divisor, self.options.saying.vwap);
+        row.flags |= flags;
         self.tally.bars_closed += 1;
         self.ring(slot, interval).put(row);
         self.emit(slot, interval, EventKind::Closed, row);
@@ -229,7 +296,7 @@ impl Book {
             for (i, what) in said.iter().enumerate() {
                 let bar = self.older[at].get(i).unwrap_or(&self.newest[at]);
                 if let (true, Some(interval)) = (bar.sealed, self.bases[base].interval) {
-                    self.revise(slot, interval, what);
+                    self.revise(slot, interval, what, 0);
                 }
             }
             if base == 0 && self.bases[0].ns == MINUTE {
@@ -237,8 +304,8 @@ impl Book {
                     let fold = slot * self.plans.len() + plan;
                     self.fold_groups(slot, plan, &said, |book, bar| {
                         if bar.start <= book.folds[fold].sealed {
-                            let bar = book.joined(slot, bar);
-                            book.revise(slot, book.plans[plan].interval, &bar);
+                            let flags = book.joined(slot, bar);
+                            book.revise(slot, book.plans[plan].interval, bar, flags);
                         }
                     });
                 }
@@ -247,8 +314,9 @@ impl Book {
         self.said = said;
     }
 
-    fn revise(&mut self, slot: usize, interval: usize, said: &Said) {
-        let row = said.row(self.cold[slot].divisor, self.options.saying.vwap);
+    fn revise(&mut self, slot: usize, interval: usize, said: &Said, flags: u32) {
+        let mut row = said.row(self.cold[slot].divisor, self.options.saying.vwap);
+        row.flags |= flags;
         match self.ring(slot, interval).find(row.time) {
             Some(held) if held.says_the_same(&row) => {}
             Some(held) => {
@@ -260,8 +328,25 @@ impl Book {
                 self.ring(slot, interval).put(row);
                 self.emit(slot, interval, EventKind::Revised, row);
             }
-            None => self.seal(slot, interval, said),
+            None => self.seal(slot, interval, said, flags),
         }
+    }
+
+    /// Folds away what became final, when a tick opens a bar: work that the closing second need not do.
+    pub(super) fn retire_before(&mut self, slot: usize, base: usize, now: Ns) {
+        let at = slot * self.bases.len() + base;
+        let after = self.options.final_after();
+        if now == NO_TIME
+            || self.older[at]
+                .first()
+                .is_none_or(|bar| bar.end.saturating_add(after) >= now)
+        {
+            return;
+        }
+        let mut said = std::mem::take(&mut self.said);
+        self.say(slot, base, &mut said);
+        self.retire(slot, base, now, &said, base == 0 && self.bases[0].ns == MINUTE);
+        self.said = said;
     }
 
     /// Final bars go into the folds and into the floor of the bar after them.
@@ -281,12 +366,8 @@ impl Book {
             }
             for plan in 0..if folds { self.plans.len() } else { 0 } {
                 let fold = slot * self.plans.len() + plan;
-                let span = self.fold_span(slot, fold, self.plans[plan].ns, minute);
-                let acc = &mut self.folds[fold].acc;
-                if !acc.exists || acc.start != span.start {
-                    *acc = Said::empty(span.start, span.end);
-                }
-                acc.absorb(minute);
+                let span = self.fold_span(slot, fold, self.plans[plan].ns, minute.start);
+                self.folds[fold].keep(span, minute);
             }
         }
         let mut before: Option<Level> = None;
@@ -374,7 +455,8 @@ impl Book {
             let fold = slot * self.plans.len() + plan;
             self.fold_groups(slot, plan, &said, |book, bar| {
                 if bar.start > book.folds[fold].sealed {
-                    out.push(book.joined(slot, bar));
+                    let flags = bar.flags | book.joined(slot, bar);
+                    out.push(Said { flags, ..*bar });
                 }
             });
         }

@@ -4,7 +4,6 @@ use crate::bar::{Bar, NO_HIGH, NO_LOW, flags};
 use crate::session::Phase;
 use crate::units::{Ns, ist_day, ist_midnight};
 
-use super::fold::Fold;
 use super::state::{Account, Clock, NO_DAY, NO_TIME, Snap};
 use super::{Book, NEVER};
 
@@ -59,6 +58,7 @@ impl Book {
         }
         // Volume after a time without it: the mode was raised, the day's volume so far is no delta (R12).
         if s.has_volume && self.cold[slot].priced && !self.hot[slot].has_volume {
+            self.gap_was_empty(slot);
             return self.first_volume(slot, s);
         }
         Contact::Ordinary
@@ -185,10 +185,7 @@ impl Book {
         }
         let plans = self.plans.len();
         for fold in &mut self.folds[slot * plans..(slot + 1) * plans] {
-            *fold = Fold {
-                sealed: fold.sealed,
-                ..Fold::NEW
-            };
+            fold.forget();
         }
     }
 

@@ -99,13 +99,21 @@ impl Quick {
     };
 }
 
+impl Quick {
+    /// Any bits of the line.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+    pub fn touch(&self) -> u8 {
+        self.ets as u8
+    }
+}
+
 impl Book {
     /// Reads what the short way of an instrument needs first, so that it is at hand.
     #[inline(always)]
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
     pub fn touch(&self, slot: usize) -> u8 {
-        self.quick[slot].ets as u8
+        self.quick[slot].touch()
     }
 
     /// Tries the short way; `limit` is the latest second a stamp may have. False: nothing was changed.

@@ -121,8 +121,9 @@ pub enum EventKind {
 /// A sealed bar's history, in order.
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
-    pub slot: usize,
-    pub interval: usize,
+    pub slot: u32,
+    /// Index of the series: the intervals, then the bars without time.
+    pub interval: u16,
     pub kind: EventKind,
     pub row: Row,
 }
@@ -235,11 +236,12 @@ pub struct Cold {
     /// A packet without volume made a price on this date.
     pub priced: bool,
     /// Auction and post-close bars that wait for the clock (`preopen="bar"`, `postclose="bar"`).
-    pub extra: [Option<Bar>; 2],
+    pub extra: [Option<Box<Bar>>; 2],
     /// A continuous bar was opened on this date, by base bit.
     pub opened: u64,
     pub reserved: bool,
-    pub nontime: Vec<NonTime>,
+    /// By kind; `None` where the instrument's unit is too coarse for the size.
+    pub nontime: Vec<Option<NonTime>>,
 }
 
 impl Cold {

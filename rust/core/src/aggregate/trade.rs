@@ -153,6 +153,7 @@ impl Book {
         let splits = self.options.edge_split == EdgeSplit::Prorata
             && straddle
             && trade.gap.is_none()
+            && trade.delta > 0
             && held.exists
             && self.is_open_to_change(held.end, clock);
         let before = &mut self.newest[at];
@@ -173,6 +174,7 @@ impl Book {
         }
         self.newest[at] = bar;
         self.opened |= 1 << base;
+        self.retire_before(slot, base, clock.now);
         self.fold_may_change(slot, base, span.start);
         self.expect(slot, span.end);
         moved
@@ -283,8 +285,8 @@ impl Book {
             h: hot.h_star,
             l: hot.l_star,
         };
-        let mut bar = match self.cold[slot].extra[which] {
-            Some(bar) => bar,
+        let mut bar = match &self.cold[slot].extra[which] {
+            Some(bar) => **bar,
             None => {
                 let mut bar = self.new_bar(slot, span, level, None);
                 bar.straddle = hot.ets_star == NO_TIME || hot.ets_star < span.start;
@@ -302,7 +304,7 @@ impl Book {
             s.average,
         );
         bar.take_trade(value, s, trade);
-        self.cold[slot].extra[which] = Some(bar);
+        self.cold[slot].extra[which] = Some(Box::new(bar));
         self.expect(slot, span.end);
     }
 }

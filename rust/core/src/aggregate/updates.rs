@@ -34,7 +34,10 @@ impl Book {
         };
         let mut closed = Vec::new();
         for kind in 0..self.cold[slot].nontime.len() {
-            self.cold[slot].nontime[kind].push(&update, |bar| closed.push(bar));
+            let Some(bars) = &mut self.cold[slot].nontime[kind] else {
+                continue;
+            };
+            bars.push(&update, |bar| closed.push(bar));
             for bar in closed.drain(..) {
                 let row = self.nontime_row(slot, &bar);
                 let series = self.intervals.len() + kind;
@@ -47,7 +50,7 @@ impl Book {
 
     /// The bar without time that is forming, with the time of its last update.
     pub(super) fn nontime_forming(&self, slot: usize, kind: usize) -> Option<(Row, Ns)> {
-        let bar = self.cold[slot].nontime.get(kind)?.forming()?;
+        let bar = self.cold[slot].nontime.get(kind)?.as_ref()?.forming()?;
         Some((self.nontime_row(slot, &bar), bar.end))
     }
 
