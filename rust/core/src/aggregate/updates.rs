@@ -17,10 +17,8 @@ impl Book {
         }
         let divisor = u32::try_from(self.cold[slot].divisor).unwrap_or(u32::MAX);
         if self.cold[slot].nontime.is_empty() {
-            let made = self
-                .nontime
-                .iter()
-                .filter_map(|text| NonTime::parse(text, divisor).ok());
+            // A size finer than the instrument's unit has no bars; its place stays.
+            let made = self.nontime.iter().map(|text| NonTime::parse(text, divisor).ok());
             self.cold[slot].nontime = made.collect();
         }
         let hot = &self.hot[slot];
