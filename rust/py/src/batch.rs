@@ -1,20 +1,19 @@
 //! One frame's ticks: parsed when asked, and in the shape that is asked for.
 
-use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
-use numpy::PyArrayDescr;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMemoryView};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyMemoryView};
 use tickloom_core::error::DecodeError;
-use tickloom_core::tick::{Depth20Row, TickRow, decode_depth20, decode_rows};
+use tickloom_core::tick::{Depth20Row, TickRow, decode_depth20};
 use tickloom_core::wire::kite::{Census, ScaleTable, census};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::IntoBytes;
 
 use crate::datetimes::Zone;
 use crate::dicts;
+use crate::rows::{Rows, depth20_descr, row_descr};
 use crate::scales::PriceScales;
 use crate::tick::Tick;
 use crate::view::{Memory, items};
@@ -54,57 +53,6 @@ impl FrameOwner {
     #[inline]
     pub fn bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
         self.0.as_bytes(py)
-    }
-}
-
-/// Rows on cache lines of their own, so that the writer's vectors never straddle two.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C, align(64))]
-struct Line(TickRow);
-
-thread_local! {
-    /// The buffer of a batch that is gone. Most batches are read and dropped before the next one comes, and
-    /// a warm buffer costs neither the allocator nor a page fault.
-    static SPARE: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
-}
-
-/// A longer buffer than this, a megabyte, is given back.
-const MOST_SPARE_ROWS: usize = 4096;
-
-/// Decoded rows, the first `length` of a buffer that may be longer.
-struct Rows {
-    buffer: Vec<Line>,
-    length: usize,
-}
-
-impl Rows {
-    fn decode(bytes: &[u8], census: &Census, scales: &ScaleTable) -> Self {
-        let mut buffer = SPARE.try_with(Cell::take).unwrap_or_default();
-        if buffer.len() < census.ticks {
-            // What is in a spare buffer is of no use, so it is not worth copying to a longer one.
-            buffer = vec![Line(TickRow::EMPTY); census.ticks];
-        }
-        let rows = <[TickRow]>::mut_from_bytes(buffer.as_mut_bytes()).unwrap_or_default();
-        let length = decode_rows(bytes, census, scales, &mut rows[..census.ticks]);
-        Self { buffer, length }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.buffer[..self.length].as_bytes()
-    }
-
-    fn as_rows(&self) -> &[TickRow] {
-        <[TickRow]>::ref_from_bytes(self.as_bytes()).unwrap_or_default()
-    }
-}
-
-impl Drop for Rows {
-    fn drop(&mut self) {
-        if self.buffer.len() <= MOST_SPARE_ROWS {
-            let buffer = std::mem::take(&mut self.buffer);
-            // A thread that is ending has no spare buffer any more, and then this one goes as well.
-            let _ = SPARE.try_with(|spare| spare.set(buffer));
-        }
     }
 }
 
@@ -332,78 +280,4 @@ fn decode_error(py: Python<'_>, error: DecodeError) -> PyResult<Bound<'_, PyAny>
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = CLASS.import(py, "tickloom.errors", "DecodeError")?;
     class.call1((error.kind.name(), error.offset))
-}
-
-/// A field of the row: name, format, offset.
-type Field = (&'static str, &'static str, usize);
-
-macro_rules! fields {
-    ($row:ident { $($field:ident: $format:literal),* $(,)? }) => {
-        &[$((stringify!($field), $format, std::mem::offset_of!($row, $field))),*]
-    };
-}
-
-const ROW_FIELDS: &[Field] = fields!(TickRow {
-    instrument_token: "<u4",
-    last_traded_quantity: "<u4",
-    volume_traded: "<u4",
-    total_buy_quantity: "<u4",
-    total_sell_quantity: "<u4",
-    oi: "<u4",
-    oi_day_high: "<u4",
-    oi_day_low: "<u4",
-    last_price: "<f8",
-    average_traded_price: "<f8",
-    bid_price: "(5,)<f8",
-    ask_price: "(5,)<f8",
-    day_open: "<f8",
-    day_high: "<f8",
-    day_low: "<f8",
-    prev_close: "<f8",
-    bid_quantity: "(5,)<u4",
-    ask_quantity: "(5,)<u4",
-    bid_orders: "(5,)<u2",
-    ask_orders: "(5,)<u2",
-    mode: "u1",
-    flags: "u1",
-    last_trade_time: "<i8",
-    exchange_timestamp: "<i8",
-    change: "<f8",
-    net_change: "<f8",
-});
-
-const DEPTH20_FIELDS: &[Field] = fields!(Depth20Row {
-    bid_price: "(20,)<f8",
-    ask_price: "(20,)<f8",
-    exchange_timestamp: "<i8",
-    instrument_token: "<u4",
-    row: "<u4",
-    bid_quantity: "(20,)<u4",
-    ask_quantity: "(20,)<u4",
-    bid_orders: "(20,)<u2",
-    ask_orders: "(20,)<u2",
-});
-
-fn row_descr(py: Python<'_>) -> PyResult<&Bound<'_, PyArrayDescr>> {
-    static DESCR: PyOnceLock<Py<PyArrayDescr>> = PyOnceLock::new();
-    DESCR
-        .get_or_try_init(py, || descr_of(py, ROW_FIELDS, size_of::<TickRow>()))
-        .map(|descr| descr.bind(py))
-}
-
-fn depth20_descr(py: Python<'_>) -> PyResult<&Bound<'_, PyArrayDescr>> {
-    static DESCR: PyOnceLock<Py<PyArrayDescr>> = PyOnceLock::new();
-    DESCR
-        .get_or_try_init(py, || descr_of(py, DEPTH20_FIELDS, size_of::<Depth20Row>()))
-        .map(|descr| descr.bind(py))
-}
-
-fn descr_of(py: Python<'_>, fields: &[Field], size: usize) -> PyResult<Py<PyArrayDescr>> {
-    let spec = PyDict::new(py);
-    spec.set_item("names", fields.iter().map(|field| field.0).collect::<Vec<_>>())?;
-    spec.set_item("formats", fields.iter().map(|field| field.1).collect::<Vec<_>>())?;
-    spec.set_item("offsets", fields.iter().map(|field| field.2).collect::<Vec<_>>())?;
-    spec.set_item("itemsize", size)?;
-    spec.set_item("aligned", true)?;
-    Ok(PyArrayDescr::new(py, spec)?.unbind())
 }

@@ -10,6 +10,7 @@ mod errors;
 mod market;
 mod options;
 mod panel;
+mod rows;
 mod scales;
 mod tick;
 mod view;
