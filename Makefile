@@ -47,7 +47,7 @@ lint: wheel ## Check format, lints, bans and the layers of the architecture.
 .PHONY: types
 types: wheel ## Check the types, and the hand-written stub against the compiled module.
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest tickloom._core --concise
+	$(BIN)/python -m mypy.stubtest tickloom._core --mypy-config-file pyproject.toml --concise
 
 .PHONY: rust-test
 rust-test: wheel ## Run the tests of the Rust workspace.

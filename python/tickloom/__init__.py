@@ -13,7 +13,7 @@ event loop, no look at the environment.
 
 import warnings
 
-from tickloom._core import DEBUG_BUILD, Bar, Candles, ClosedBar, Engine, PriceScales, Tick, TickBatch, parse
+from tickloom._core import DEBUG_BUILD, Bar, Candles, ClosedBar, Engine, Panel, PriceScales, Tick, TickBatch, parse
 from tickloom.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -24,6 +24,7 @@ from tickloom.errors import (
     TickloomError,
     UnknownInstrument,
 )
+from tickloom.model import BarSource, Flags, TimeSource, ist, to_ns
 
 if DEBUG_BUILD:
     warnings.warn("tickloom's core is a debug build and many times slower: make wheel", RuntimeWarning, stacklevel=2)
@@ -33,19 +34,25 @@ __version__ = "0.1.0"
 __all__ = [
     "AuthenticationFailed",
     "Bar",
+    "BarSource",
     "Candles",
     "ClosedBar",
     "ConnectionFailed",
     "DecodeError",
     "Engine",
     "FeedStale",
+    "Flags",
     "MissingExtra",
+    "Panel",
     "PriceScales",
     "StoreError",
     "Tick",
     "TickBatch",
     "TickloomError",
+    "TimeSource",
     "UnknownInstrument",
     "__version__",
+    "ist",
     "parse",
+    "to_ns",
 ]

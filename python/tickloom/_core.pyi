@@ -1,15 +1,22 @@
 """The compiled core. Written by hand, checked against the module by `make types`."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, Self, final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Literal, Self, TypeAlias, final
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer
 
 from tickloom.errors import DecodeError
 
-__all__ = ["DEBUG_BUILD", "Market", "MarketEvents", "PriceScales", "Tick", "TickBatch", "parse"]
+__all__ = [
+    "DEBUG_BUILD", "Bar", "Candles", "ClosedBar", "Engine", "Market", "MarketEvents", "Panel", "PriceScales", "Tick",
+    "TickBatch", "parse",
+]  # fmt: skip
 
 DEBUG_BUILD: Final[bool]
 """Whether debug assertions are compiled in: such a build is slow and no benchmark may use it."""
@@ -19,21 +26,11 @@ class Market:
     """A seeded exchange in the core's own integers; `tickloom.sources.simulator.Market` is its face."""
 
     def __new__(
-        cls,
-        *,
-        seed: int,
-        counts: tuple[int, int, int, int, int, int],
-        dates: tuple[int, int],
-        session: tuple[int, int],
-        auction: bool,
-        cas: bool,
-        postclose: bool,
-        packets_per_frame: int,
-        rate: float,
-        mode: str,
-        modes: Sequence[tuple[int, str]],
+        cls, *, seed: int, counts: tuple[int, int, int, int, int, int], dates: tuple[int, int],
+        session: tuple[int, int], auction: bool, cas: bool, postclose: bool, packets_per_frame: int, rate: float,
+        mode: str, modes: Sequence[tuple[int, str]],
         faults: tuple[float, float, float, float, float, float, float, float, int, list[tuple[int, int]]] | None,
-    ) -> Self: ...
+    ) -> Self: ...  # fmt: skip
     def events(self) -> MarketEvents: ...
     def instruments(self) -> list[tuple[int, str, str, str, str, int, int, int, int, int, int]]: ...
     def days(self) -> list[int]: ...
@@ -132,3 +129,268 @@ class Tick:
     def batch(self) -> TickBatch: ...
 
 def parse(frame: Buffer, *, scales: PriceScales | None = None, received_ns: int = 0) -> TickBatch: ...
+
+_Fill: TypeAlias = Literal["nan", "ffill"] | None
+_Field: TypeAlias = Literal[
+    "open", "high", "low", "close", "volume", "vwap", "oi", "ticks", "flags", "vwap_err", "coverage", "rev"
+]  # fmt: skip
+
+@final
+class Engine:
+    """Ticks in, candles of every interval out: frames by `apply`, ticks from elsewhere by `push`.
+
+    `intervals` takes "1m", "5minute", "1h", "30s", "1d" and their like, timedeltas of whole seconds, and bars that
+    close by what was traded, "volume:1000", "value:1e6", "updates:100", "range:2.5", "renko:1" (R38). At least the
+    last `capacity` bars of each are kept. `grace`, `revise` and `gap_s` are in seconds; they and the words down to
+    `week_start` are options of the rules (docs/bars.md §1). `sessions` is an override text (docs/sessions.md).
+    Tokens beyond `max_instruments` are counted as `untracked`; of more than `max_events` closed bars that nobody
+    drained the oldest are dropped and counted.
+
+    Any thread may call any method; calls take turns. The engine has no clock: the same calls give the same bytes
+    (R26). Raises TypeError or ValueError naming the argument, and then nothing that was aggregated is touched.
+    """
+
+    def __new__(
+        cls, intervals: Iterable[str | timedelta] | None = None, capacity: int = 500, *, grace: float = 2.0,
+        revise: float = 5.0, gap_s: float = 10.0, bucket_by: Literal["ltt", "exchange", "receive"] = "ltt",
+        edge_split: Literal["last", "prorata"] = "last", anchor: Literal["leg", "day", "midnight", "epoch"] = "leg",
+        tail: Literal["stub", "merge"] = "stub", preopen: Literal["separate", "fold", "bar", "drop"] = "separate",
+        open_source: Literal["first_trade", "day_open"] = "first_trade",
+        postclose: Literal["day_only", "bar", "drop"] = "day_only",
+        gap_volume: Literal["last", "spread", "exclude"] = "last",
+        extremes: Literal["apply", "skip", "off"] = "apply", vwap: Literal["hybrid", "atp", "ltp", "hlc3"] = "hybrid",
+        atp_rounding: Literal["round", "truncate"] = "round",
+        close_on: Literal["watermark", "next_tick"] = "watermark",
+        volume: Literal["cumulative", "none"] = "cumulative", week_start: Literal["monday", "sunday"] = "monday",
+        sessions: str | None = None, scales: PriceScales | None = None, max_instruments: int = 20_000,
+        max_events: int = 262_144,
+    ) -> Self: ...  # fmt: skip
+    @property
+    def intervals(self) -> list[str]:
+        """Canonical names of what is kept, those without time last."""
+    def apply(self, frame: Buffer, received_ns: int = 0) -> TickBatch:
+        """Parses one binary frame, aggregates it, and gives its ticks (kite-protocol §4).
+
+        `received_ns`: nanoseconds UTC, 0 if unknown. Raises DecodeError if not one packet could be read.
+        """
+    def track(
+        self, token: int, symbol: str | None = None, session: str | None = None, *, tick_size: float | None = None,
+        divisor: int | None = None, baseline_volume: int | None = None,
+    ) -> None:  # fmt: skip
+        """Names an instrument, or says what would else be taken from its segment.
+
+        `session` is a class of docs/sessions.md, `tick_size` is in money (R21), `divisor` units are one rupee,
+        `baseline_volume` is the day's volume before its first tick (R12). Only the symbol can change later.
+        """
+    def push(
+        self, token: int, price: float, *, time_ns: int, quantity: int | None = None,
+        cumulative_volume: int | None = None, oi: int | None = None, received_ns: int | None = None,
+    ) -> None:  # fmt: skip
+        """Takes one tick: a price with a trade's `quantity`, or the day's `cumulative_volume`, or alone (R29).
+
+        `time_ns`: nanoseconds UTC at the exchange. Without `received_ns` it is history and moves no clock but its
+        instrument's own; with it, it is live. A price of 0 or less is counted in `price_rejected` (R21).
+        """
+    def push_many(
+        self, token: int | ArrayLike, price: ArrayLike, *, time_ns: ArrayLike, quantity: ArrayLike | None = None,
+        cumulative_volume: ArrayLike | None = None, oi: ArrayLike | None = None,
+    ) -> int:  # fmt: skip
+        """Pushes whole columns as history, oldest first, and gives the number of rows: all of them, or none.
+
+        1-D, of one length: `price` any real dtype; `time_ns` and `token` integers; the others integers or whole
+        floats. A bad row is named by a ValueError before any is taken, a bad dtype by a TypeError.
+        """
+    def advance(self, now_ns: int) -> int:
+        """Tells the time on the clock of `received_ns`, so that bars close though nothing arrives (R25).
+
+        Gives the number of bars that it sealed. A time before an earlier one does nothing.
+        """
+    def disconnected(self, at_ns: int) -> None:
+        """The feed is gone since `at_ns`: what trades until an instrument's next tick is in a gap (R13)."""
+    def connected(self, at_ns: int) -> None:
+        """The feed is back: a gap ends with an instrument's next tick, so nothing follows from it (R13)."""
+    def drain_closed(self) -> list[ClosedBar]:
+        """Takes the bars closed and revised since the last call, oldest event first (R25)."""
+    def candles(self, instrument: int | str, interval: str | timedelta) -> Candles:
+        """Live columns of one instrument, by token or symbol, and one interval in any spelling.
+
+        Raises UnknownInstrument (a KeyError), and ValueError for an interval that is not kept.
+        """
+    def board(self) -> NDArray[np.void]:
+        """The last packet of every instrument that has had one: a read-only array of `TickBatch.array`'s dtype."""
+    def panel(self, interval: str | timedelta, field: _Field, fill: _Fill = None) -> Panel:
+        """One field of all instruments' sealed bars on one time axis (R24); `fill` as in `Candles.filled`."""
+    def account(self, instrument: int | str, *, all_days: bool = False) -> dict[str, int]:
+        """Where the date's volume went, or that of all dates (R11).
+
+        bars + auction_open + auction_close + post + unattributed + dropped == last - baseline, always.
+        """
+    def auctions(self, instrument: int | str) -> dict[str, dict[str, Any] | None]:
+        """The date's `open` and `close` auction: price (float), volume, time (ns UTC), or None (R8, R9)."""
+    def gaps(self, instrument: int | str) -> list[tuple[int, int]]:
+        """Gaps of the feed, (from, to) in nanoseconds UTC, oldest first (R13)."""
+    @property
+    def instruments(self) -> list[tuple[int, str | None]]:
+        """Token and symbol of every instrument, in the order of the rows of `panel`."""
+    def stats(self) -> dict[str, int]:
+        """Counters since the engine was made; packets == ticks + rejected, always."""
+
+@final
+class Candles:
+    """The live candles of one instrument and interval.
+
+    Columns are read-only 1-D arrays of shape (len,), oldest bar first, at most `capacity` long: the engine's own
+    memory, which under a reader never changes or moves; take the attribute again to see newer bars. float64 and
+    int64 columns are contiguous and aligned; `ticks`, `flags`, `vwap_err` and `rev` lie in steps of eight bytes;
+    `coverage`, `time_source`, `src` and `end` are copies. When other threads apply, two attributes can differ by a
+    bar: `columns()` is all of one moment.
+
+    `time`, `end`: nanoseconds UTC of the bar's start and end, [time, end) (R3, R7; without time, end is time).
+    `open`, `high`, `low`, `close`: prices (R17, R18, R19). `volume`: quantity traded (R11), 0 with NO_VOLUME where
+    none is told (R29). `vwap`: NaN without volume; `vwap_err`: its bound, NaN if none (R22). `oi`: at the bar's end,
+    0 with NO_OI where none is told (R30). `ticks`: snapshots that counted. `flags`: bits of `Flags`, `time_source` and
+    `src`: values of `TimeSource` and `BarSource`, `coverage`: share of the bar with a feed, 0 to 1 (R39).
+    `rev`: revisions after sealing (R25).
+    """
+
+    @property
+    def time(self) -> NDArray[np.int64]: ...
+    @property
+    def open(self) -> NDArray[np.float64]: ...
+    @property
+    def high(self) -> NDArray[np.float64]: ...
+    @property
+    def low(self) -> NDArray[np.float64]: ...
+    @property
+    def close(self) -> NDArray[np.float64]: ...
+    @property
+    def volume(self) -> NDArray[np.int64]: ...
+    @property
+    def vwap(self) -> NDArray[np.float64]: ...
+    @property
+    def oi(self) -> NDArray[np.int64]: ...
+    @property
+    def ticks(self) -> NDArray[np.uint32]: ...
+    @property
+    def flags(self) -> NDArray[np.uint32]: ...
+    @property
+    def vwap_err(self) -> NDArray[np.float32]: ...
+    @property
+    def rev(self) -> NDArray[np.uint8]: ...
+    @property
+    def coverage(self) -> NDArray[np.float32]: ...
+    @property
+    def time_source(self) -> NDArray[np.uint8]: ...
+    @property
+    def src(self) -> NDArray[np.uint8]: ...
+    @property
+    def end(self) -> NDArray[np.int64]: ...
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """All columns of one moment by name, equally long whatever other threads apply."""
+    @property
+    def forming(self) -> Bar | None:
+        """The newest bar that is not sealed, a copy."""
+    @property
+    def unsealed(self) -> list[Bar]:
+        """All bars that are not sealed, oldest first: two during the grace time (R25)."""
+    def last(self, n: int = 1) -> list[Bar]:
+        """The last `n` sealed bars, oldest first, or as many as there are. ValueError if n < 1."""
+    def filled(self, fill: _Fill = None) -> dict[str, NDArray[Any]]:
+        """The bars on the calendar between the first and the last, copies, with a mask `valid` (R24).
+
+        Without a bar floats are NaN and integers 0; "ffill" repeats the close before, flagged FILLED, where the
+        market was open, the feed was there and nothing traded.
+        """
+    def heikin_ashi(self) -> dict[str, NDArray[Any]]:
+        """time, open, high, low, close of the Heikin-Ashi bars; never stored (R38). Copies."""
+    def to_numpy(self) -> NDArray[np.void]:
+        """A structured array, one row a bar, with the names of `columns()`. A copy."""
+    def to_pandas(self) -> pd.DataFrame:
+        """A DataFrame indexed by `time` in Indian time. A copy. MissingExtra without pandas."""
+    def to_polars(self) -> pl.DataFrame:
+        """A DataFrame, `time` and `end` in Asia/Kolkata. A copy. MissingExtra without polars."""
+    def to_arrow(self) -> pa.Table:
+        """A Table; the columns of eight bytes are not copied. MissingExtra without pyarrow."""
+    @property
+    def token(self) -> int: ...
+    @property
+    def symbol(self) -> str | None: ...
+    @property
+    def interval(self) -> str: ...
+    def __len__(self) -> int: ...
+
+@final
+class Bar:
+    """A copy of one bar: a row of `Candles`, in Python's own numbers. Equal if every bit is."""
+
+    @property
+    def time(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def volume(self) -> int: ...
+    @property
+    def oi(self) -> int: ...
+    @property
+    def ticks(self) -> int: ...
+    @property
+    def flags(self) -> int: ...
+    @property
+    def rev(self) -> int: ...
+    @property
+    def time_source(self) -> int: ...
+    @property
+    def src(self) -> int: ...
+    @property
+    def open(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def close(self) -> float: ...
+    @property
+    def vwap(self) -> float: ...
+    @property
+    def vwap_err(self) -> float: ...
+    @property
+    def coverage(self) -> float: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name, in the order of `Candles.columns()`."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class ClosedBar:
+    """What happened to a bar: "closed", "revised" by a late tick, or "reconciled" with history (R25)."""
+
+    @property
+    def token(self) -> int: ...
+    @property
+    def symbol(self) -> str | None: ...
+    @property
+    def interval(self) -> str: ...
+    @property
+    def kind(self) -> Literal["closed", "revised", "reconciled"]: ...
+    @property
+    def rev(self) -> int: ...
+    @property
+    def bar(self) -> Bar: ...
+
+@final
+class Panel:
+    """One field of all instruments on one time axis (R24); row i is `tokens[i]`, column j is `time[j]`."""
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """(instruments, bars), float64 or int64; NaN or 0 where no bar is."""
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(instruments, bars): whether a bar is there, filled ones included."""
+    @property
+    def time(self) -> NDArray[np.int64]:
+        """(bars,): starts, nanoseconds UTC."""
+    @property
+    def tokens(self) -> list[int]: ...
+    @property
+    def symbols(self) -> list[str | None]: ...

@@ -20,7 +20,10 @@ ERRORS = {
     "TickloomError",
     "UnknownInstrument",
 }
-PUBLIC = ERRORS | {"__version__", "parse", "Bar", "Candles", "ClosedBar", "Engine", "PriceScales", "Tick", "TickBatch"}
+PUBLIC = ERRORS | {
+    "__version__", "parse", "Bar", "BarSource", "Candles", "ClosedBar", "Engine", "Flags", "Panel", "PriceScales",
+    "Tick", "TickBatch", "TimeSource", "ist", "to_ns",
+}  # fmt: skip
 
 
 def test_the_package_exports_exactly_the_promised_names() -> None:

@@ -1,24 +1,24 @@
 //! Engine: argument mapping around `tickloom_core::engine::Engine`.
 
+mod feed;
+mod read;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use numpy::{AllowTypeChange, PyArrayLike1};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyDict, PyInt, PyString};
+use pyo3::types::{PyBool, PyString};
 use tickloom_core::aggregate::EventKind;
-use tickloom_core::engine::{Config, Engine, Pushed, default_tick};
+use tickloom_core::engine::{Config, Engine, Instrument};
 use tickloom_core::session::{ClassId, SessionTable};
 use tickloom_core::wire::kite::ScaleTable;
 use tickloom_core::wire::kite::scale::segment;
 
 use crate::bar::{PyBar, PyClosedBar};
 use crate::batch::{self, FrameOwner, TickBatch};
-use crate::candles::PyCandles;
 use crate::errors;
 use crate::options::{self, Words};
-use crate::panel::{self, Panel};
 use crate::scales::PriceScales;
 
 /// The core's engine, shared by its Python handle and every `Candles` made from it.
@@ -34,7 +34,16 @@ pub fn lock<'a>(py: Python<'_>, engine: &'a Shared) -> MutexGuard<'a, Engine> {
     }
 }
 
-/// Ticks in, candles out. See python/tickloom/_core.pyi for the documentation of every argument.
+/// Ticks in, candles of every interval out.
+///
+/// `intervals` is a list of "1m", "30s", "1h" and their like, timedeltas of whole seconds, and bars that close by
+/// what was traded: "volume:1000", "value:1e6", "updates:100", "range:2.5", "renko:1" (R38). At least the last
+/// `capacity` bars of each are kept. `grace`, `revise` and `gap_s` are seconds, the words from `bucket_by` to
+/// `week_start` are options of the rules, all listed in docs/bars.md. `sessions` is an override text as in
+/// docs/sessions.md, `scales` a `PriceScales`. Tokens beyond `max_instruments` are counted as `untracked`; of
+/// more than `max_events` undrained events the oldest are dropped and counted.
+///
+/// Any thread may call any method: calls take turns. Raises ValueError or TypeError that names the argument.
 #[pyclass(frozen, name = "Engine", module = "tickloom")]
 pub struct PyEngine {
     pub shared: Shared,
@@ -138,6 +147,11 @@ impl PyEngine {
         self.names.clone()
     }
 
+    /// Parses one binary frame, aggregates it, and gives its ticks as a `TickBatch` (kite-protocol §4).
+    ///
+    /// `frame` is any bytes-like object; `received_ns` is when it came, int nanoseconds UTC, 0 if nobody knows.
+    /// Raises DecodeError if not one packet could be read, TypeError for what is not bytes-like and
+    /// ValueError for an absurd time: nothing that was aggregated before is touched.
     #[pyo3(signature = (frame, received_ns=0))]
     fn apply(&self, frame: &Bound<'_, PyAny>, received_ns: i64) -> PyResult<TickBatch> {
         let py = frame.py();
@@ -154,182 +168,25 @@ impl PyEngine {
         ))
     }
 
-    /// The last packet of every instrument as rows of a `TickBatch`'s array.
-    fn board<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let frame = lock(py, &self.shared).board();
-        let batch = TickBatch::from_frame(py, FrameOwner::from_bytes(py, &frame), self.scales.clone(), 0)
-            .map_err(|error| batch::raised(py, error))?;
-        TickBatch::array(&Bound::new(py, batch)?)
-    }
-
-    #[pyo3(signature = (interval, field, fill=None))]
-    fn panel(
-        &self,
-        py: Python<'_>,
-        interval: &Bound<'_, PyAny>,
-        field: &str,
-        fill: Option<&str>,
-    ) -> PyResult<Panel> {
-        let index = self.series_of(interval)?;
-        panel::panel(py, &mut lock(py, &self.shared), index, field, panel::fill(fill)?)
-    }
-
-    #[pyo3(signature = (token, symbol=None, session=None, *, tick_size=None, divisor=None, baseline_volume=None))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
-    fn track(
-        &self,
-        py: Python<'_>,
-        token: u32,
-        symbol: Option<String>,
-        session: Option<&str>,
-        tick_size: Option<f64>,
-        divisor: Option<i64>,
-        baseline_volume: Option<i64>,
-    ) -> PyResult<()> {
-        let mut engine = lock(py, &self.shared);
-        if let Some(slot) = engine.slot(token) {
-            let fixed =
-                session.is_some() || tick_size.is_some() || divisor.is_some() || baseline_volume.is_some();
-            if fixed {
-                return Err(PyValueError::new_err(format!(
-                    "instrument is tracked already; its session, scale and baseline cannot change: {token}"
-                )));
-            }
-            if let Some(symbol) = symbol {
-                engine.name(slot, symbol);
-            }
-            return Ok(());
-        }
-        let class = class_of(&engine, token, session)?;
-        let divisor = match divisor {
-            Some(divisor) if (1..=1_000_000_000).contains(&divisor) => divisor,
-            Some(divisor) => {
-                return Err(PyValueError::new_err(format!(
-                    "divisor must lie between 1 and 10**9: {divisor}"
-                )));
-            }
-            None => i64::from(engine.scales().of(token).divisor()),
-        };
-        let tick = match tick_size {
-            Some(size) if size > 0.0 && size.is_finite() => ((size * divisor as f64).ceil() as i64).max(1),
-            Some(size) => {
-                return Err(PyValueError::new_err(format!(
-                    "tick_size must be above 0: {size}"
-                )));
-            }
-            None => default_tick(token, divisor),
-        };
-        if let Some(volume) = baseline_volume.filter(|volume| !(0..=1 << 53).contains(volume)) {
-            return Err(PyValueError::new_err(format!(
-                "baseline_volume must lie between 0 and 2**53: {volume}"
-            )));
-        }
-        let slot = engine
-            .add(token, class, divisor, tick, baseline_volume)
-            .ok_or_else(|| PyValueError::new_err("too many instruments: raise max_instruments"))?;
-        engine.book_mut().reserve_typical(slot);
-        if let Some(symbol) = symbol {
-            engine.name(slot, symbol);
-        }
-        Ok(())
-    }
-
-    #[pyo3(signature = (token, price, *, time_ns, quantity=None, cumulative_volume=None, oi=None, received_ns=None))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
-    fn push(
-        &self,
-        py: Python<'_>,
-        token: u32,
-        price: f64,
-        time_ns: i64,
-        quantity: Option<i64>,
-        cumulative_volume: Option<i64>,
-        oi: Option<i64>,
-        received_ns: Option<i64>,
-    ) -> PyResult<()> {
-        let pushed = Pushed {
-            price,
-            time: time_ns,
-            quantity,
-            cumulative: cumulative_volume,
-            oi,
-            rx: received_ns,
-        };
-        lock(py, &self.shared)
-            .push(token, &pushed)
-            .map_err(|error| PyValueError::new_err(error.to_string()))
-    }
-
-    #[pyo3(signature = (token, price, *, time_ns, quantity=None, cumulative_volume=None, oi=None))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
-    fn push_many(
-        &self,
-        py: Python<'_>,
-        token: &Bound<'_, PyAny>,
-        price: PyArrayLike1<'_, f64, AllowTypeChange>,
-        time_ns: PyArrayLike1<'_, i64, AllowTypeChange>,
-        quantity: Option<PyArrayLike1<'_, i64, AllowTypeChange>>,
-        cumulative_volume: Option<PyArrayLike1<'_, i64, AllowTypeChange>>,
-        oi: Option<PyArrayLike1<'_, i64, AllowTypeChange>>,
-    ) -> PyResult<usize> {
-        let prices = price.as_array();
-        let times = time_ns.as_array();
-        let one: Option<u32> = token.extract().ok();
-        let many: Option<PyArrayLike1<'_, u32, AllowTypeChange>> = if one.is_some() {
-            None
-        } else {
-            Some(token.extract()?)
-        };
-        let many = many.as_ref().map(|tokens| tokens.as_array());
-        let columns =
-            [&quantity, &cumulative_volume, &oi].map(|column| column.as_ref().map(|array| array.as_array()));
-        let lengths = columns
-            .iter()
-            .flatten()
-            .map(|column| column.len())
-            .chain(many.map(|tokens| tokens.len()));
-        for length in lengths.chain([times.len()]) {
-            if length != prices.len() {
-                return Err(PyValueError::new_err(format!(
-                    "arrays must have the length of price, {}: {length}",
-                    prices.len()
-                )));
-            }
-        }
-        let mut engine = lock(py, &self.shared);
-        for at in 0..prices.len() {
-            let of = |column: usize| columns[column].map(|values| values[at]);
-            let pushed = Pushed {
-                price: prices[at],
-                time: times[at],
-                quantity: of(0),
-                cumulative: of(1),
-                oi: of(2),
-                rx: None,
-            };
-            let token = one.or_else(|| many.map(|tokens| tokens[at])).unwrap_or_default();
-            engine
-                .push(token, &pushed)
-                .map_err(|error| PyValueError::new_err(format!("row {at}: {error}")))?;
-        }
-        Ok(prices.len())
-    }
-
+    /// Tells the engine that it is `now_ns` (nanoseconds UTC on the clock of `received_ns`), so that bars close
+    /// though nothing arrives (R25). Gives the number of bars it sealed; an earlier time than before does nothing.
     fn advance(&self, py: Python<'_>, now_ns: i64) -> PyResult<u64> {
         Ok(lock(py, &self.shared).advance(options::instant("now_ns", now_ns)?))
     }
 
+    /// The feed is gone since `at_ns`: what is traded until the next tick is a gap (R13).
     fn disconnected(&self, py: Python<'_>, at_ns: i64) -> PyResult<()> {
         let at = options::instant("at_ns", at_ns)?;
         lock(py, &self.shared).disconnected(at);
         Ok(())
     }
 
-    /// Nothing is needed of it today: a gap ends with an instrument's next tick (R13).
+    /// The feed is back. Nothing follows from it yet: a gap ends with an instrument's next tick (R13).
     fn connected(&self, at_ns: i64) -> PyResult<()> {
         options::instant("at_ns", at_ns).map(|_| ())
     }
 
+    /// Takes the `ClosedBar` events since the last call, oldest first (R25).
     fn drain_closed(&self, py: Python<'_>) -> Vec<PyClosedBar> {
         let mut engine = lock(py, &self.shared);
         let events: Vec<_> = engine.drain().collect();
@@ -354,139 +211,6 @@ impl PyEngine {
             .collect()
     }
 
-    fn candles(
-        &self,
-        py: Python<'_>,
-        instrument: &Bound<'_, PyAny>,
-        interval: &Bound<'_, PyAny>,
-    ) -> PyResult<PyCandles> {
-        let slot = self.slot_of(py, instrument)?;
-        let index = self.series_of(interval)?;
-        let (token, symbol) = {
-            let engine = lock(py, &self.shared);
-            let instrument = &engine.instruments()[slot];
-            (instrument.token, instrument.symbol.clone())
-        };
-        Ok(PyCandles::new(
-            Arc::clone(&self.shared),
-            slot,
-            index,
-            token,
-            symbol,
-            self.names[index].clone(),
-        ))
-    }
-
-    #[pyo3(signature = (instrument, *, all_days=false))]
-    fn account<'py>(
-        &self,
-        py: Python<'py>,
-        instrument: &Bound<'py, PyAny>,
-        all_days: bool,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let slot = self.slot_of(py, instrument)?;
-        let mut engine = lock(py, &self.shared);
-        let book = engine.book_mut();
-        let account = if all_days {
-            book.account_of_all_days(slot)
-        } else {
-            book.account(slot)
-        };
-        let dict = PyDict::new(py);
-        let fields = [
-            ("baseline", account.baseline),
-            ("last", account.last),
-            ("bars", account.bars),
-            ("auction_open", account.auction_open),
-            ("auction_close", account.auction_close),
-            ("post", account.post),
-            ("unattributed", account.unattributed),
-            ("dropped", account.dropped),
-            ("rebased", account.rebased),
-        ];
-        for (name, value) in fields {
-            dict.set_item(name, value)?;
-        }
-        Ok(dict)
-    }
-
-    fn auctions<'py>(&self, py: Python<'py>, instrument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-        let slot = self.slot_of(py, instrument)?;
-        let engine = lock(py, &self.shared);
-        let divisor = engine.book().divisor(slot) as f64;
-        let dict = PyDict::new(py);
-        for (name, auction) in ["open", "close"].into_iter().zip(engine.book().auctions(slot)) {
-            let print = auction
-                .map(|auction| {
-                    let print = PyDict::new(py);
-                    print.set_item("price", auction.price as f64 / divisor)?;
-                    print.set_item("volume", auction.volume)?;
-                    print.set_item("time", auction.time)?;
-                    PyResult::Ok(print)
-                })
-                .transpose()?;
-            dict.set_item(name, print)?;
-        }
-        Ok(dict)
-    }
-
-    fn gaps(&self, py: Python<'_>, instrument: &Bound<'_, PyAny>) -> PyResult<Vec<(i64, i64)>> {
-        let slot = self.slot_of(py, instrument)?;
-        Ok(lock(py, &self.shared)
-            .book()
-            .gaps(slot)
-            .iter()
-            .map(|gap| (gap.from, gap.to))
-            .collect())
-    }
-
-    #[getter]
-    fn instruments(&self, py: Python<'_>) -> Vec<(u32, Option<String>)> {
-        let engine = lock(py, &self.shared);
-        engine
-            .instruments()
-            .iter()
-            .map(|instrument| (instrument.token, instrument.symbol.clone()))
-            .collect()
-    }
-
-    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (counts, tally) = lock(py, &self.shared).counts();
-        let dict = PyDict::new(py);
-        let fields = [
-            ("frames", counts.frames),
-            ("heartbeats", counts.heartbeats),
-            ("bad_frames", counts.bad_frames),
-            ("packets", counts.packets),
-            ("ticks", counts.ticks),
-            ("rejected", counts.rejected),
-            ("untracked", counts.untracked),
-            ("pushed", counts.pushed),
-            ("trades", tally.trades),
-            ("quotes", tally.quotes),
-            ("duplicates", tally.duplicates),
-            ("late", tally.late),
-            ("late_dropped", tally.late_dropped),
-            ("stale", tally.stale),
-            ("untimed", tally.untimed),
-            ("bad_stamps", tally.bad_stamps),
-            ("price_rejected", tally.price_rejected),
-            ("rollbacks", tally.rollbacks),
-            ("rebases", tally.rebases),
-            ("outside", tally.outside),
-            ("without_volume", tally.without_volume),
-            ("gaps", tally.gaps),
-            ("contacts", tally.contacts),
-            ("bars_closed", tally.bars_closed),
-            ("bars_revised", tally.bars_revised),
-            ("events_dropped", tally.events_dropped),
-        ];
-        for (name, value) in fields {
-            dict.set_item(name, value)?;
-        }
-        Ok(dict)
-    }
-
     fn __repr__(&self, py: Python<'_>) -> String {
         let count = lock(py, &self.shared).instruments().len();
         format!(
@@ -509,26 +233,34 @@ impl PyEngine {
 
     /// The slot of a token or a symbol; `UnknownInstrument` otherwise.
     fn slot_of(&self, py: Python<'_>, instrument: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let engine = lock(py, &self.shared);
-        if let Ok(symbol) = instrument.cast::<PyString>() {
-            let symbol = symbol.to_str()?;
-            let found = engine
-                .instruments()
-                .iter()
-                .position(|known| known.symbol.as_deref() == Some(symbol));
-            return found.ok_or_else(|| errors::unknown_instrument(py, symbol));
-        }
-        if !instrument.is_instance_of::<PyInt>() {
+        let found = if let Ok(symbol) = instrument.cast::<PyString>() {
+            slot_named(&lock(py, &self.shared), symbol.to_str()?)
+        } else if instrument.is_instance_of::<PyBool>() || !instrument.hasattr("__index__")? {
             let kind = instrument.get_type().name()?;
             return Err(PyTypeError::new_err(format!(
                 "instrument must be a token or a symbol, not {kind}"
             )));
-        }
-        let found = instrument
-            .extract::<u32>()
-            .ok()
-            .and_then(|token| engine.slot(token));
+        } else {
+            let token = instrument.extract::<u32>().ok();
+            token.and_then(|token| lock(py, &self.shared).slot(token))
+        };
         found.ok_or_else(|| errors::unknown_instrument(py, &instrument.to_string()))
+    }
+}
+
+fn slot_named(engine: &Engine, symbol: &str) -> Option<usize> {
+    let named = |known: &Instrument| known.symbol.as_deref() == Some(symbol);
+    engine.instruments().iter().position(named)
+}
+
+/// A symbol that no other instrument has.
+fn free_symbol(engine: &Engine, token: u32, symbol: String) -> PyResult<String> {
+    let holder = slot_named(engine, &symbol).map(|slot| engine.instruments()[slot].token);
+    match holder.filter(|holder| *holder != token) {
+        Some(holder) => Err(PyValueError::new_err(format!(
+            "symbol belongs to instrument {holder} already: {symbol}"
+        ))),
+        None => Ok(symbol),
     }
 }
 

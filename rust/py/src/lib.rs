@@ -3,6 +3,7 @@
 mod bar;
 mod batch;
 mod candles;
+mod columns;
 mod datetimes;
 mod dicts;
 mod engine;
@@ -10,9 +11,11 @@ mod errors;
 mod market;
 mod options;
 mod panel;
+mod report;
 mod rows;
 mod scales;
 mod tick;
+mod transforms;
 mod view;
 
 use pyo3::prelude::*;

@@ -274,3 +274,34 @@ pub fn instant(name: &str, value: i64) -> PyResult<i64> {
         "{name} must be UTC nanoseconds between 1970 and 2200: {value}"
     )))
 }
+
+/// How many units of an instrument are one rupee.
+pub fn divisor(value: Option<i64>) -> PyResult<Option<i64>> {
+    match value {
+        Some(value) if !(1..=1_000_000_000).contains(&value) => Err(PyValueError::new_err(format!(
+            "divisor must lie between 1 and 10**9: {value}"
+        ))),
+        _ => Ok(value),
+    }
+}
+
+/// A tick size in units, at least one.
+pub fn tick_size(value: Option<f64>, divisor: i64) -> PyResult<Option<i64>> {
+    match value {
+        Some(size) if size > 0.0 && size <= 1e6 => Ok(Some(((size * divisor as f64).ceil() as i64).max(1))),
+        Some(size) => Err(PyValueError::new_err(format!(
+            "tick_size must lie between 0 and 10**6: {size}"
+        ))),
+        None => Ok(None),
+    }
+}
+
+/// A volume that was seen of a day before its first tick.
+pub fn baseline(value: Option<i64>) -> PyResult<Option<i64>> {
+    match value {
+        Some(value) if !(0..=1 << 53).contains(&value) => Err(PyValueError::new_err(format!(
+            "baseline_volume must lie between 0 and 2**53: {value}"
+        ))),
+        _ => Ok(value),
+    }
+}

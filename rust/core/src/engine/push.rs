@@ -63,16 +63,22 @@ const NEWEST: Ns = 7_258_118_400_000_000_000;
 const LARGEST: i64 = 1 << 53;
 
 impl Engine {
-    /// One tick from elsewhere.
+    /// How many more instruments can be tracked.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.max_instruments.saturating_sub(self.instruments.len())
+    }
+
+    /// Whether `push` would take this tick; gives its price in units.
     ///
     /// # Errors
-    /// [`PushError`]; nothing was changed.
+    /// The [`PushError`] of `push`.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "bounded just above"
     )]
-    pub fn push(&mut self, token: u32, tick: &Pushed) -> Result<(), PushError> {
+    pub fn check(&self, token: u32, tick: &Pushed) -> Result<i64, PushError> {
         let volumes = [tick.quantity, tick.cumulative, tick.oi];
         if let Some(bad) = volumes.into_iter().flatten().find(|v| !(0..=LARGEST).contains(v)) {
             return Err(PushError::Volume(bad));
@@ -86,22 +92,36 @@ impl Engine {
             }
         }
         let slot = self.tokens.get(token);
+        if slot.is_none() && self.room() == 0 {
+            return Err(PushError::Full);
+        }
         let divisor = slot.map_or(PUSHED_DIVISOR, |slot| self.book.divisor(slot));
         let units = tick.price * divisor as f64;
         if units.abs() >= LARGEST as f64 || units.is_nan() {
             return Err(PushError::Price(tick.price));
         }
+        Ok(units.round_ties_even() as i64)
+    }
+
+    /// One tick from elsewhere.
+    ///
+    /// # Errors
+    /// [`PushError`]; nothing was changed.
+    pub fn push(&mut self, token: u32, tick: &Pushed) -> Result<(), PushError> {
+        let units = self.check(token, tick)?;
+        let slot = self.tokens.get(token);
         let slot = match slot {
             Some(slot) => slot,
             None => {
                 let class = self.book.sessions.class_of_segment(segment(token));
-                self.add(token, class, divisor, default_tick(token, divisor), None)
+                let tick_size = default_tick(token, PUSHED_DIVISOR);
+                self.add(token, class, PUSHED_DIVISOR, tick_size, None)
                     .ok_or(PushError::Full)?
             }
         };
         self.counts.pushed += 1;
         let rx = tick.rx.unwrap_or(0);
-        let mut snap = self.snap_given(units.round_ties_even() as i64, tick.time, rx);
+        let mut snap = self.snap_given(units, tick.time, rx);
         snap.has_oi = tick.oi.is_some();
         snap.oi = tick.oi.unwrap_or(0);
         snap.has_volume = tick.quantity.is_some() || tick.cumulative.is_some();
