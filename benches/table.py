@@ -163,7 +163,8 @@ def provenance(results: dict[str, Any]) -> str:
     """Machine, date and command, in one sentence each."""
     machine = results["machine"]
     return (
-        f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}. "
+        f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
+        f"load {machine['load']:.1f} at the start. "
         f"Interpreter: {machine['python']} ({machine['interpreter']}). "
         f"Date: {results['date']}. Command: `{results['command']}`."
     )
