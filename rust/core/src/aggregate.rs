@@ -21,7 +21,6 @@ pub use fold::FoldPlan;
 pub use options::{
     BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
 };
-pub use quick::Wire;
 pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tally};
 
 use std::collections::VecDeque;
@@ -34,7 +33,7 @@ use crate::session::{ClassId, Schedule, SessionTable};
 use crate::units::Ns;
 
 use fold::Fold;
-use quick::Quick;
+use quick::Seat;
 use state::{Cold, Hot};
 
 /// One chain of bars that ticks touch directly: a minute, or an interval that is no fold of minutes.
@@ -56,7 +55,7 @@ pub struct Book {
     pub(crate) capacity: usize,
     bases: Vec<Base>,
     plans: Vec<FoldPlan>,
-    quick: Vec<Quick>,
+    seats: Vec<Seat>,
     hot: Vec<Hot>,
     cold: Vec<Cold>,
     /// By slot, then base.
@@ -110,7 +109,7 @@ impl Book {
             capacity,
             bases,
             plans,
-            quick: Vec::new(),
+            seats: Vec::new(),
             hot: Vec::new(),
             cold: Vec::new(),
             newest: Vec::new(),
@@ -138,7 +137,7 @@ impl Book {
     /// Adds an instrument and gives its slot. `divisor` turns its units into money, `tick` is its tick size in units.
     pub fn add(&mut self, class: ClassId, divisor: i64, tick: i64, baseline: Option<i64>) -> usize {
         let slot = self.hot.len();
-        self.quick.push(Quick::OFF);
+        self.seats.push(Seat::EMPTY);
         self.hot.push(Hot::new(tick));
         let closed = self.sessions.schedule(class, state::NO_DAY);
         self.cold.push(Cold::new(class, closed, divisor, baseline));

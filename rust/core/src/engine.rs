@@ -3,13 +3,14 @@
 //! `apply` walks a frame, finds each packet's instrument, and lets the [`Book`] do the rest; it keeps
 //! the clocks of docs/bars.md §2 and the last packet of every instrument.
 
+mod board;
 mod panel;
 mod push;
 mod snap;
 
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
-use crate::aggregate::{Book, Clock, Event, Options, Snap, Tally, Wire};
+use crate::aggregate::{Book, Clock, Event, Options, Snap, Tally};
 use crate::error::DecodeError;
 use crate::interval::Interval;
 use crate::lookup::TokenMap;
@@ -19,6 +20,7 @@ use crate::wire::kite::packet::Full;
 use crate::wire::kite::scale::segment;
 use crate::wire::kite::{Census, Frame, Packet, ScaleTable, frame};
 
+use board::Raw;
 pub use panel::{Fill, Panel};
 pub use push::{PushError, Pushed};
 
@@ -72,55 +74,6 @@ impl Default for Config {
 pub struct Instrument {
     pub token: u32,
     pub symbol: Option<String>,
-}
-
-/// The last packet of an instrument as it came, for the board.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub struct Raw {
-    bytes: [u8; 184],
-    len: u16,
-}
-
-impl Raw {
-    const NONE: Self = Self {
-        bytes: [0; 184],
-        len: 0,
-    };
-
-    /// The packet's bytes; empty if none came yet.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    /// Reads one byte of each cache line.
-    #[inline(always)]
-    fn touch(&self) -> u8 {
-        self.bytes[0] ^ self.bytes[64] ^ self.bytes[128]
-    }
-
-    #[inline(always)]
-    fn take_full(&mut self, full: &Full) {
-        // Halves of known length are a few wide moves each; the whole would be a call.
-        let (from, to) = (full.as_bytes(), &mut self.bytes);
-        to[..96].copy_from_slice(&from[..96]);
-        to[96..].copy_from_slice(&from[96..184]);
-        self.len = 184;
-    }
-
-    /// A shorter packet that is a prefix of the longer layout renews that part and leaves the rest.
-    #[expect(clippy::cast_possible_truncation, reason = "at most 184")]
-    fn renew(&mut self, body: &[u8]) {
-        let prefix = matches!(
-            (body.len(), self.len),
-            (8, 28 | 32 | 44 | 184) | (44, 184) | (28, 32)
-        );
-        self.bytes[..body.len()].copy_from_slice(body);
-        if !prefix {
-            self.len = body.len() as u16;
-        }
-    }
 }
 
 /// Counters. `packets = ticks + rejected`, always.
@@ -192,11 +145,6 @@ impl Engine {
     #[must_use]
     pub fn instruments(&self) -> &[Instrument] {
         &self.instruments
-    }
-
-    #[must_use]
-    pub fn raws(&self) -> &[Raw] {
-        &self.raws
     }
 
     #[must_use]
@@ -329,7 +277,7 @@ impl Engine {
             let token = body.first_chunk::<4>().map(|token| u32::from_be_bytes(*token));
             let known = token.and_then(|token| self.tokens.get(token));
             if let Some(slot) = known {
-                touched ^= self.raws[slot].touch() ^ self.book.touch(slot);
+                touched ^= self.book.touch(slot);
             }
             *place = (body, known.map_or(NO_SLOT, |slot| slot as u32));
         }
@@ -339,19 +287,8 @@ impl Engine {
 
     #[inline(always)]
     fn full(&mut self, slot: usize, full: &Full, rx: Ns, limit: Ns, limit_s: u32) {
-        let wire = Wire {
-            price: full.last_price.get(),
-            volume: full.volume_traded.get(),
-            average: full.average_traded_price.get(),
-            high: full.high.get(),
-            low: full.low.get(),
-            ltt: full.last_trade_time.get(),
-            oi: full.oi.get(),
-            ets: full.exchange_timestamp.get(),
-        };
-        self.raws[slot].take_full(full);
-        if self.book.quick(slot, &wire, limit_s) {
-            let ets = Ns::from(wire.ets) * SECOND;
+        if self.book.quick(slot, full, limit_s) {
+            let ets = Ns::from(full.exchange_timestamp.get()) * SECOND;
             if rx > 0 {
                 self.sample(rx - ets);
             }
@@ -366,6 +303,8 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn long_way(&mut self, slot: usize, full: &Full, rx: Ns, limit: Ns) {
+        self.raws[slot].take_full(full);
+        self.book.went_the_long_way(slot);
         let snap = self.snap_full(full, rx, limit);
         self.step(slot, &snap);
     }
@@ -388,6 +327,7 @@ impl Engine {
             return self.full(slot, full, rx, limit, limit_s);
         }
         if body.len() <= 184 {
+            self.catch_up(slot);
             self.raws[slot].renew(body);
         }
         if let Some(snap) = self.snap_other(&packet, rx, limit) {
@@ -437,23 +377,6 @@ impl Engine {
             self.book.sweep(now);
         }
         self.book.tally.bars_closed - before
-    }
-
-    /// The last packet of every instrument that has had one, as one frame, in the order of the slots.
-    #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a packet is at most 184 bytes, slots at most 65,535"
-    )]
-    pub fn board(&self) -> Vec<u8> {
-        let bodies = || self.raws.iter().map(Raw::body).filter(|body| !body.is_empty());
-        let mut frame = Vec::with_capacity(2 + bodies().map(|body| 2 + body.len()).sum::<usize>());
-        frame.extend((bodies().count() as u16).to_be_bytes());
-        for body in bodies() {
-            frame.extend((body.len() as u16).to_be_bytes());
-            frame.extend(body);
-        }
-        frame
     }
 
     /// The feed is gone since `at` (R13).

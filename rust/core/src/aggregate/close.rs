@@ -39,7 +39,7 @@ impl Book {
     fn touch_bars(&self, slot: usize) {
         let (bases, plans, series) = (self.bases.len(), self.plans.len(), self.series());
         let mut touched =
-            self.cold[slot].t_join ^ self.hot[slot].day_start ^ i64::from(self.quick[slot].touch());
+            self.cold[slot].t_join ^ self.hot[slot].day_start ^ i64::from(self.seats[slot].quick.touch());
         for at in slot * bases..(slot + 1) * bases {
             let newest = &self.newest[at];
             touched ^= newest.end ^ newest.hmax ^ newest.oi_v ^ newest.first_p;

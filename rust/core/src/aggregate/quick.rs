@@ -7,6 +7,7 @@
 
 use crate::bar::{Saying, Vwap, value_bounds};
 use crate::units::{DAY, Ns, SECOND};
+use crate::wire::kite::packet::Full;
 
 use super::{Book, BucketBy};
 
@@ -40,19 +41,6 @@ pub(super) fn value_of(
     } else {
         (raw.max(lo).min(hi), true)
     }
-}
-
-/// A full packet's fields as they are on the wire.
-#[derive(Clone, Copy, Debug)]
-pub struct Wire {
-    pub price: u32,
-    pub volume: u32,
-    pub average: u32,
-    pub high: u32,
-    pub low: u32,
-    pub ltt: u32,
-    pub oi: u32,
-    pub ets: u32,
 }
 
 /// What the short way knows and has seen since it was loaded: one cache line.
@@ -99,6 +87,56 @@ impl Quick {
     };
 }
 
+/// What the board shows of the last packet beside what [`Quick`] holds, as it came: one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Rest {
+    /// Last traded quantity.
+    quantity: [u8; 4],
+    /// Total buy and sell quantity, open, high, low, close.
+    day: [u8; 24],
+    /// OI day high and low.
+    oi: [u8; 8],
+    bid: [u8; 12],
+    ask: [u8; 12],
+    /// The instrument's last packet went the short way.
+    fresh: bool,
+}
+
+/// An instrument's two lines, next to each other.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(128))]
+pub(super) struct Seat {
+    pub quick: Quick,
+    rest: Rest,
+}
+
+impl Seat {
+    pub const EMPTY: Self = Self {
+        quick: Quick::OFF,
+        rest: Rest {
+            quantity: [0; 4],
+            day: [0; 24],
+            oi: [0; 8],
+            bid: [0; 12],
+            ask: [0; 12],
+            fresh: false,
+        },
+    };
+}
+
+impl Rest {
+    #[inline(always)]
+    fn take(&mut self, body: &[u8; 184]) {
+        self.quantity.copy_from_slice(&body[8..12]);
+        self.day.copy_from_slice(&body[20..44]);
+        self.oi.copy_from_slice(&body[52..60]);
+        self.bid.copy_from_slice(&body[64..76]);
+        self.ask.copy_from_slice(&body[124..136]);
+        self.fresh = true;
+    }
+}
+
 impl Quick {
     /// Any bits of the line.
     #[inline(always)]
@@ -113,36 +151,44 @@ impl Book {
     #[inline(always)]
     #[must_use]
     pub fn touch(&self, slot: usize) -> u8 {
-        self.quick[slot].touch()
+        self.seats[slot].quick.touch() ^ self.seats[slot].rest.bid[0]
     }
 
     /// Tries the short way; `limit` is the latest second a stamp may have. False: nothing was changed.
     #[inline(always)]
-    pub fn quick(&mut self, slot: usize, w: &Wire, limit: u32) -> bool {
-        let q = &mut self.quick[slot];
+    pub fn quick(&mut self, slot: usize, w: &Full, limit: u32) -> bool {
+        let Seat { quick: q, rest } = &mut self.seats[slot];
+        let (price, volume, ltt, ets) = (
+            w.last_price.get(),
+            w.volume_traded.get(),
+            w.last_trade_time.get(),
+            w.exchange_timestamp.get(),
+        );
+        let (high, low, oi) = (w.high.get(), w.low.get(), w.oi.get());
         // The day's extremes bound the price; none at all (0) is for the long way to judge.
-        let sane = w.price >= w.low && w.price <= w.high && w.low != 0;
-        if !(sane & (w.ets >= q.ets) & (w.ets < q.ets_end) & (w.ets <= limit) & (w.ltt <= limit)) {
+        let sane = price >= low && price <= high && low != 0;
+        if !(sane & (ets >= q.ets) & (ets < q.ets_end) & (ets <= limit) & (ltt <= limit)) {
             return false;
         }
-        if w.volume == q.volume {
-            if w.ltt != q.ltt {
+        if volume == q.volume {
+            if ltt != q.ltt {
                 return false;
             }
-            let same = w.price == q.price && w.oi == q.oi;
+            let same = price == q.price && oi == q.oi;
             self.tally.duplicates += u64::from(same);
             self.tally.quotes += u64::from(!same);
         } else {
-            let inside = (w.ltt >= q.ltt) & (w.ltt < q.ltt_end) & (w.ltt <= w.ets.wrapping_add(LTT_AHEAD));
-            let small = (w.volume | w.average | w.price) < SMALL && w.average != 0;
-            if !(inside & small & (w.volume > q.volume) & (w.ets - q.ets <= self.quick_gap)) {
+            let inside = (ltt >= q.ltt) & (ltt < q.ltt_end) & (ltt <= ets.wrapping_add(LTT_AHEAD));
+            let average = w.average_traded_price.get();
+            let small = (volume | average | price) < SMALL && average != 0;
+            if !(inside & small & (volume > q.volume) & (ets - q.ets <= self.quick_gap)) {
                 return false;
             }
-            let (v, v0) = (i64::from(w.volume), i64::from(q.volume));
+            let (v, v0) = (i64::from(volume), i64::from(q.volume));
             // All factors are below 2^31, so the products stay below 2^63.
-            let raw = (2 * i64::from(w.price)).wrapping_mul(v - v0);
+            let raw = (2 * i64::from(price)).wrapping_mul(v - v0);
             let value = if self.quick_bounded {
-                let (a, a0) = (2 * i64::from(w.average), 2 * i64::from(q.average));
+                let (a, a0) = (2 * i64::from(average), 2 * i64::from(q.average));
                 let width = self.options.saying.atp_width;
                 let mid = v.wrapping_mul(a).wrapping_sub(v0.wrapping_mul(a0));
                 let spread = width.wrapping_mul(v + v0);
@@ -154,26 +200,27 @@ impl Book {
                 return false;
             };
             q.value2 = sum;
-            q.pmax = q.pmax.max(w.price);
-            q.pmin = q.pmin.min(w.price);
-            q.hmax = q.hmax.max(w.high);
-            q.lmin = q.lmin.min(w.low);
+            q.pmax = q.pmax.max(price);
+            q.pmin = q.pmin.min(price);
+            q.hmax = q.hmax.max(high);
+            q.lmin = q.lmin.min(low);
             q.updates = q.updates.wrapping_add(1);
-            q.volume = w.volume;
-            q.average = w.average;
-            q.ltt = w.ltt;
-            q.price = w.price;
+            q.volume = volume;
+            q.average = average;
+            q.ltt = ltt;
+            q.price = price;
             self.tally.trades += 1;
         }
-        q.ets = w.ets;
-        q.oi = w.oi;
+        q.ets = ets;
+        q.oi = oi;
         q.seen = q.seen.wrapping_add(1);
+        rest.take(zerocopy::transmute_ref!(w));
         true
     }
 
     /// Merges what the short way has seen into the instrument's state and its newest bars.
     pub(super) fn spill(&mut self, slot: usize) {
-        let q = &mut self.quick[slot];
+        let q = &mut self.seats[slot].quick;
         if q.seen == 0 {
             return;
         }
@@ -221,7 +268,7 @@ impl Book {
     /// Loads the short way from the instrument's state; off where that state is not the common one.
     pub(super) fn refresh(&mut self, slot: usize) {
         let loaded = self.load(slot);
-        self.quick[slot] = loaded.unwrap_or(Quick::OFF);
+        self.seats[slot].quick = loaded.unwrap_or(Quick::OFF);
     }
 
     fn load(&self, slot: usize) -> Option<Quick> {
@@ -279,6 +326,38 @@ impl Book {
             price: small(hot.last_p)?,
             ..Quick::OFF
         })
+    }
+
+    /// The last packet of an instrument if it went the short way, put together again with one level of depth;
+    /// afterwards the caller's copy counts.
+    pub fn last_packet(&mut self, slot: usize, token: u32) -> Option<Full> {
+        self.spill(slot);
+        self.refresh(slot);
+        let (rest, hot) = (&mut self.seats[slot].rest, &self.hot[slot]);
+        if !std::mem::take(&mut rest.fresh) {
+            return None;
+        }
+        let word = |x: i64| u32::try_from(x).unwrap_or(0);
+        let mut bytes = [0; 184];
+        bytes[8..12].copy_from_slice(&rest.quantity);
+        bytes[20..44].copy_from_slice(&rest.day);
+        bytes[52..60].copy_from_slice(&rest.oi);
+        bytes[64..76].copy_from_slice(&rest.bid);
+        bytes[124..136].copy_from_slice(&rest.ask);
+        let mut full: Full = zerocopy::transmute!(bytes);
+        full.instrument_token = token.into();
+        full.last_price = word(hot.last_p).into();
+        full.average_traded_price = word(hot.a_star).into();
+        full.volume_traded = word(hot.v_star - hot.offset).into();
+        full.last_trade_time = word(hot.ltt_star / SECOND).into();
+        full.oi = word(hot.oi_star).into();
+        full.exchange_timestamp = word(hot.ets_star / SECOND).into();
+        Some(full)
+    }
+
+    /// The instrument's last packet went the long way: the board has it whole.
+    pub(crate) fn went_the_long_way(&mut self, slot: usize) {
+        self.seats[slot].rest.fresh = false;
     }
 
     /// What the options let the short way do.

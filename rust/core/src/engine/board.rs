@@ -1,0 +1,77 @@
+//! The board: the last packet of every instrument.
+
+use crate::wire::kite::packet::Full;
+
+use super::Engine;
+
+/// The last packet of an instrument that went the long way, as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw {
+    bytes: [u8; 184],
+    len: u16,
+}
+
+impl Raw {
+    pub(super) const NONE: Self = Self {
+        bytes: [0; 184],
+        len: 0,
+    };
+
+    /// The packet's bytes; empty if none came yet.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    pub(super) fn take_full(&mut self, full: &Full) {
+        self.bytes = zerocopy::transmute!(*full);
+        self.len = 184;
+    }
+
+    /// A shorter packet that is a prefix of the longer layout renews that part and leaves the rest.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 184")]
+    pub(super) fn renew(&mut self, body: &[u8]) {
+        let prefix = matches!(
+            (body.len(), self.len),
+            (8, 28 | 32 | 44 | 184) | (44, 184) | (28, 32)
+        );
+        self.bytes[..body.len()].copy_from_slice(body);
+        if !prefix {
+            self.len = body.len() as u16;
+        }
+    }
+}
+
+impl Engine {
+    /// Makes the copy of an instrument's last packet whole, if that went the short way.
+    pub(super) fn catch_up(&mut self, slot: usize) {
+        if let Some(full) = self.book.last_packet(slot, self.instruments[slot].token) {
+            self.raws[slot].take_full(&full);
+        }
+    }
+
+    /// The last packet of every instrument that has had one, as one frame, in the order of the slots. Of the depth,
+    /// the best level only.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a packet is at most 184 bytes, slots at most 65,535"
+    )]
+    pub fn board(&mut self) -> Vec<u8> {
+        for slot in 0..self.raws.len() {
+            self.catch_up(slot);
+        }
+        let bodies = || self.raws.iter().map(Raw::body).filter(|body| !body.is_empty());
+        let mut frame = Vec::with_capacity(2 + bodies().map(|body| 2 + body.len()).sum::<usize>());
+        frame.extend((bodies().count() as u16).to_be_bytes());
+        for body in bodies() {
+            frame.extend((body.len() as u16).to_be_bytes());
+            let at = frame.len();
+            frame.extend(body);
+            if body.len() == 184 {
+                frame[at + 76..at + 124].fill(0);
+                frame[at + 136..at + 184].fill(0);
+            }
+        }
+        frame
+    }
+}
