@@ -73,10 +73,21 @@ impl Page {
     }
 
     fn append(&self, rows: &[Row]) {
+        if rows.is_empty() {
+            return;
+        }
         let at = self.len.load(Ordering::Relaxed);
-        for (i, row) in rows.iter().enumerate() {
-            for (word, value) in row.words().into_iter().enumerate() {
-                self.words[word * self.rows + at + i].store(value, Ordering::Relaxed);
+        let mut words = [[0; WORDS]; TAIL];
+        for chunk in 0..rows.len().div_ceil(TAIL) {
+            let rows = &rows[chunk * TAIL..rows.len().min((chunk + 1) * TAIL)];
+            for (row, words) in rows.iter().zip(&mut words) {
+                *words = row.words();
+            }
+            for (word, column) in self.words.chunks_exact(self.rows).enumerate() {
+                let column = &column[at + chunk * TAIL..][..rows.len()];
+                for (cell, words) in column.iter().zip(&words) {
+                    cell.store(words[word], Ordering::Relaxed);
+                }
             }
         }
         self.len.store(at + rows.len(), Ordering::Release);

@@ -5,7 +5,7 @@ use crate::session::{Phase, Span};
 use crate::units::{MINUTE, Ns, ist_day};
 
 use super::state::{Clock, EventKind, NO_TIME};
-use super::{Account, Book, NEVER};
+use super::{Account, Base, Book, NEVER};
 
 impl Book {
     /// Something of the instrument is due when its bar that ends at `end` closes.
@@ -60,7 +60,7 @@ impl Book {
     pub(super) fn close_slot(&mut self, slot: usize, now: Ns) {
         self.spill(slot);
         let sealing = now.saturating_sub(self.options.grace);
-        let mut due = self.close_extras(slot, sealing);
+        let mut due = self.close_extras(slot, sealing, now);
         for base in 0..self.bases.len() {
             due = due.min(self.close_base(slot, base, sealing, now));
         }
@@ -75,34 +75,41 @@ impl Book {
         }
     }
 
-    fn extra_said(&self, slot: usize, which: usize) -> Option<Said> {
-        self.cold[slot].extra[which]
+    fn extra_said(&self, slot: usize, which: usize, sealed: bool) -> Option<Said> {
+        let bar = self.cold[slot].extra[which]
             .as_ref()
-            .map(|bar| bar.say(bar.floor, &self.options.saying).0)
+            .filter(|bar| bar.sealed == sealed)?;
+        Some(bar.say(bar.floor, &self.options.saying).0)
     }
 
-    fn close_extras(&mut self, slot: usize, sealing: Ns) -> Ns {
+    /// Every interval's series, in the order in which bars of one time are sealed.
+    fn timed_series(&self) -> Vec<usize> {
+        let folds = || self.plans.iter().map(|plan| plan.interval);
+        let of = |base: &Base| {
+            base.interval
+                .into_iter()
+                .chain(folds().take(if base.ns == MINUTE { usize::MAX } else { 0 }))
+        };
+        self.bases.iter().flat_map(of).collect()
+    }
+
+    fn close_extras(&mut self, slot: usize, sealing: Ns, now: Ns) -> Ns {
         let mut due = NEVER;
         for which in 0..2 {
-            let Some(bar) = &self.cold[slot].extra[which] else {
+            let Some(bar) = &mut self.cold[slot].extra[which] else {
                 continue;
             };
-            let (said, _) = bar.say(bar.floor, &self.options.saying);
-            if said.end > sealing {
-                due = due.min(said.end.saturating_add(self.options.grace));
-                continue;
-            }
-            self.cold[slot].extra[which] = None;
-            for base in 0..self.bases.len() {
-                if let Some(interval) = self.bases[base].interval {
-                    self.seal(slot, interval, &said, 0);
+            if bar.sealed {
+                if bar.end.saturating_add(self.options.final_after()) < now {
+                    self.cold[slot].extra[which] = None;
                 }
-                for plan in 0..if self.bases[base].ns == MINUTE {
-                    self.plans.len()
-                } else {
-                    0
-                } {
-                    self.seal(slot, self.plans[plan].interval, &said, 0);
+            } else if bar.end > sealing {
+                due = due.min(bar.end.saturating_add(self.options.grace));
+            } else {
+                bar.sealed = true;
+                let (said, _) = bar.say(bar.floor, &self.options.saying);
+                for series in self.timed_series() {
+                    self.seal(slot, series, &said, 0);
                 }
             }
         }
@@ -175,7 +182,7 @@ impl Book {
         let mut i = 0;
         while i < said.len() {
             let span = self.fold_span(slot, at, ns, said[i].start);
-            if let Some(start) = held.filter(|start| *start < span.start) {
+            if let Some(start) = held.filter(|start| *start < span.start && *start > self.folds[at].sealed) {
                 self.fold_alone(slot, at, ns, start, &mut each);
             }
             held = None;
@@ -186,7 +193,7 @@ impl Book {
             }
             each(self, &sum);
         }
-        if let Some(start) = held {
+        if let Some(start) = held.filter(|start| *start > self.folds[at].sealed) {
             self.fold_alone(slot, at, ns, start, &mut each);
         }
     }
@@ -289,6 +296,13 @@ impl Book {
     /// Compares sealed bars that are not final with what they say now, and publishes what changed.
     #[cold]
     pub(super) fn resync(&mut self, slot: usize) {
+        for which in 0..2 {
+            if let Some(said) = self.extra_said(slot, which, true) {
+                for series in self.timed_series() {
+                    self.revise(slot, series, &said, 0);
+                }
+            }
+        }
         let mut said = std::mem::take(&mut self.said);
         for base in 0..self.bases.len() {
             let at = slot * self.bases.len() + base;
@@ -386,7 +400,7 @@ impl Book {
         let bases = self.bases.len();
         let after = self.options.final_after();
         for bar in self.cold[slot].extra.iter_mut().flatten() {
-            bar.take_oi(stamp, v, oi);
+            self.dirty |= bar.take_oi(stamp, v, oi) && bar.sealed;
         }
         for base in 0..bases {
             let at = slot * bases + base;
@@ -438,7 +452,7 @@ impl Book {
         let mut said = Vec::new();
         let mut out = Vec::new();
         if self.intervals[interval].ns().is_some() {
-            out.extend(self.extra_said(slot, 0));
+            out.extend(self.extra_said(slot, 0, false));
         }
         if let Some(base) = self.bases.iter().position(|base| base.interval == Some(interval)) {
             self.say(slot, base, &mut said);
@@ -461,7 +475,7 @@ impl Book {
             });
         }
         if self.intervals[interval].ns().is_some() {
-            out.extend(self.extra_said(slot, 1));
+            out.extend(self.extra_said(slot, 1, false));
         }
         let (divisor, how) = (self.cold[slot].divisor, self.options.saying.vwap);
         out.into_iter()

@@ -67,19 +67,23 @@ impl Book {
     fn first_contact(&mut self, slot: usize, s: &Snap, date: i64) -> Contact {
         self.tally.contacts += 1;
         let now_day = if s.rx > 0 { ist_day(s.rx) } else { date };
-        if let Some(baseline) = self.cold[slot].preset.take() {
-            self.begin_day(slot, date);
+        let stale = date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date);
+        let preset = self.cold[slot].preset.take();
+        if preset.is_some() || stale {
+            self.begin_day(slot, if stale { now_day.max(date) } else { date });
+            let baseline = preset.unwrap_or(0);
             self.hot[slot].v_star = baseline;
             self.cold[slot].account.baseline = baseline;
-            return Contact::Ordinary;
-        }
-        if date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date) {
-            self.tally.stale += 1;
-            self.begin_day(slot, now_day.max(date));
-            return Contact::Nothing;
+            self.tally.stale += u64::from(stale);
+            return if stale {
+                Contact::Nothing
+            } else {
+                Contact::Ordinary
+            };
         }
         self.begin_day(slot, date);
         if !s.has_volume && s.ets != 0 && (s.rx <= 0 || s.rx.saturating_sub(s.ets) <= self.options.gap) {
+            self.seed(slot, s);
             return Contact::Ordinary;
         }
         self.first_volume(slot, s)

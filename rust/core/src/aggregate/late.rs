@@ -4,7 +4,7 @@ use crate::bar::{Bar, Level};
 use crate::session::Phase;
 
 use super::Book;
-use super::state::{Booking, Clock, Snap};
+use super::state::{Booking, Clock, NO_TIME, Snap};
 use super::tick::Trade;
 
 impl Book {
@@ -63,7 +63,12 @@ impl Book {
                     .position(|bar| bar.start > trade.t)
                     .unwrap_or(chain.len())
             };
+            let after = self.options.final_after();
             for bar in &mut chain[later..] {
+                // What is final stays as it is said.
+                if clock.now != NO_TIME && bar.end.saturating_add(after) < clock.now {
+                    continue;
+                }
                 bar.floor.v += trade.delta;
                 bar.first_v += trade.delta;
                 bar.last_v += trade.delta;
@@ -123,7 +128,11 @@ impl Book {
             };
             let floor = chain.get(at).map_or(now, |next| next.floor);
             let before = at.checked_sub(1).map(|before| chain[before]);
-            let bar = self.new_bar(slot, span, floor, before);
+            let mut bar = self.new_bar(slot, span, floor, before);
+            if let Some(next) = chain.get_mut(at).filter(|_| at == 0) {
+                // The date's first bar is the first by start.
+                bar.day_open = std::mem::take(&mut next.day_open);
+            }
             chain.insert(at, bar);
             self.fold_may_change(slot, base, span.start);
             self.expect(slot, span.end);

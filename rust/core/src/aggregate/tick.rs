@@ -223,9 +223,11 @@ impl Book {
         match phase {
             Phase::Continuous(_) if backwards => self.late_trade(slot, s, clock, trade),
             Phase::Continuous(_) => self.in_order(slot, s, clock, trade),
-            Phase::PreOpen => self.opening_auction(slot, s, trade),
+            Phase::PreOpen => self.opening_auction(slot, s, clock, trade),
             Phase::CloseAuction => self.closing_auction(slot, s, trade),
-            Phase::PostClose | Phase::After | Phase::Break if after => self.post_close(slot, s, trade),
+            Phase::PostClose | Phase::After | Phase::Break if after => {
+                self.post_close(slot, s, clock, trade);
+            }
             _ => self.book(slot, Booking::Unattributed, trade.delta),
         }
         self.feed_nontime(slot, s, &trade);
@@ -251,7 +253,7 @@ impl Book {
         clock.now == NO_TIME || end.saturating_add(self.options.final_after()) >= clock.now
     }
 
-    fn opening_auction(&mut self, slot: usize, s: &Snap, trade: Trade) {
+    fn opening_auction(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
         let hot = &self.hot[slot];
         let level = Level {
             v: hot.v_star,
@@ -281,14 +283,13 @@ impl Book {
                 self.book(slot, Booking::AuctionOpen, trade.delta);
             }
             PreOpen::Bar => {
-                cold.account.bars += trade.delta;
                 let span = cold.schedule.preopen.zip(cold.schedule.open());
                 if let Some((preopen, open)) = span {
                     let span = Span {
                         start: preopen.start,
                         end: open,
                     };
-                    self.extra_bar(slot, 0, span, s, &trade);
+                    self.extra_bar(slot, 0, span, s, clock, &trade);
                 }
             }
         }
@@ -305,12 +306,11 @@ impl Book {
         self.book(slot, Booking::AuctionClose, trade.delta);
     }
 
-    fn post_close(&mut self, slot: usize, s: &Snap, trade: Trade) {
+    fn post_close(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
         let cold = &mut self.cold[slot];
         match (self.options.postclose, cold.schedule.post) {
             (PostClose::Bar, Some(post)) if post.start <= trade.t && trade.t <= post.end => {
-                cold.account.bars += trade.delta;
-                self.extra_bar(slot, 1, post, s, &trade);
+                self.extra_bar(slot, 1, post, s, clock, &trade);
             }
             (PostClose::Drop, _) => self.book(slot, Booking::Dropped, trade.delta),
             _ => self.book(slot, Booking::Post, trade.delta),

@@ -277,7 +277,20 @@ impl Book {
     }
 
     /// An auction's or the post-close's own bar, in every interval, sealed by the clock (R8, R9).
-    pub(super) fn extra_bar(&mut self, slot: usize, which: usize, span: Span, s: &Snap, trade: &Trade) {
+    pub(super) fn extra_bar(
+        &mut self,
+        slot: usize,
+        which: usize,
+        span: Span,
+        s: &Snap,
+        clock: &Clock,
+        trade: &Trade,
+    ) {
+        if !self.is_open_to_change(span.end, clock) {
+            self.tally.late_dropped += 1;
+            return self.book(slot, Booking::Unattributed, trade.delta);
+        }
+        self.cold[slot].account.bars += trade.delta;
         let hot = self.hot[slot];
         let level = Level {
             v: hot.v_star,
@@ -304,6 +317,7 @@ impl Book {
             s.average,
         );
         bar.take_trade(value, s, trade);
+        self.dirty |= bar.sealed;
         self.cold[slot].extra[which] = Some(Box::new(bar));
         self.expect(slot, span.end);
     }
