@@ -82,6 +82,8 @@ pub struct Book {
     quick_bounded: bool,
     quick_trades: bool,
     quick_gap: u32,
+    /// Bars are counted from the leg's start and end with it: the common grid.
+    plain: bool,
 }
 
 /// A plain trading day, to size pages by before the first date is known: 2026-07-01.
@@ -129,6 +131,7 @@ impl Book {
             quick_bounded: false,
             quick_trades: false,
             quick_gap: 0,
+            plain: false,
         };
         book.tune();
         book

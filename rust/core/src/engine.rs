@@ -269,20 +269,19 @@ impl Engine {
     )]
     fn look_ahead<'a>(&self, walk: &mut Frame<'a>, next: &mut [(&'a [u8], u32); AHEAD]) -> usize {
         let mut touched = 0;
-        for (found, place) in next.iter_mut().enumerate() {
-            let Some(body) = walk.next() else {
-                std::hint::black_box(touched);
-                return found;
-            };
+        let mut found = 0;
+        while found < AHEAD {
+            let Some(body) = walk.next() else { break };
             let token = body.first_chunk::<4>().map(|token| u32::from_be_bytes(*token));
             let known = token.and_then(|token| self.tokens.get(token));
             if let Some(slot) = known {
                 touched ^= self.book.touch(slot);
             }
-            *place = (body, known.map_or(NO_SLOT, |slot| slot as u32));
+            next[found] = (body, known.map_or(NO_SLOT, |slot| slot as u32));
+            found += 1;
         }
         std::hint::black_box(touched);
-        AHEAD
+        found
     }
 
     #[inline(always)]

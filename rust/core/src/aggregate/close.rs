@@ -155,11 +155,20 @@ impl Book {
 
     /// What the bars of a base say, oldest first.
     fn say(&self, slot: usize, base: usize, out: &mut Vec<Said>) {
+        self.say_first(slot, base, usize::MAX, out);
+    }
+
+    /// What the oldest bars of a base say, at most `count` of them.
+    fn say_first(&self, slot: usize, base: usize, count: usize, out: &mut Vec<Said>) {
         out.clear();
         let at = slot * self.bases.len() + base;
         let newest = &self.newest[at];
         let mut before: Option<Level> = None;
-        for bar in self.older[at].iter().chain(newest.exists.then_some(newest)) {
+        for bar in self.older[at]
+            .iter()
+            .chain(newest.exists.then_some(newest))
+            .take(count)
+        {
             let carry = before.map_or(bar.floor, |end| end.join(bar.floor));
             let (said, end) = bar.say(carry, &self.options.saying);
             before = Some(end);
@@ -358,7 +367,9 @@ impl Book {
             return;
         }
         let mut said = std::mem::take(&mut self.said);
-        self.say(slot, base, &mut said);
+        // The bar just opened, and the one before it, have nothing to say here.
+        let last = self.older[at].partition_point(|bar| bar.end.saturating_add(after) < now);
+        self.say_first(slot, base, last, &mut said);
         self.retire(slot, base, now, &said, base == 0 && self.bases[0].ns == MINUTE);
         self.said = said;
     }

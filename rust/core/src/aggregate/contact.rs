@@ -1,7 +1,7 @@
 //! First contact, trading dates and gaps (docs/bars.md §3 and §7; R4, R10, R12, R13).
 
 use crate::bar::{Bar, NO_HIGH, NO_LOW, flags};
-use crate::session::Phase;
+use crate::session::{Phase, Span};
 use crate::units::{Ns, ist_day, ist_midnight};
 
 use super::state::{Account, Clock, NO_DAY, NO_TIME, Snap};
@@ -91,12 +91,12 @@ impl Book {
 
     /// First contact with a date's volume: nothing yet, the opening auction, or joined in mid-session (R12).
     fn first_volume(&mut self, slot: usize, s: &Snap) -> Contact {
-        if s.ltt != 0 && self.cold[slot].schedule.phase(s.ltt) == Phase::PreOpen {
-            return Contact::Ordinary;
-        }
         if s.volume == 0 {
             self.seed(slot, s);
             return Contact::Seeded;
+        }
+        if s.ltt != 0 && self.cold[slot].schedule.phase(s.ltt) == Phase::PreOpen {
+            return Contact::Ordinary;
         }
         self.join(slot, s);
         Contact::Seeded
@@ -156,6 +156,11 @@ impl Book {
         let cold = &mut self.cold[slot];
         cold.day = day;
         cold.schedule = schedule;
+        cold.leg = schedule
+            .legs()
+            .first()
+            .copied()
+            .unwrap_or(Span { start: 0, end: 0 });
         cold.account = Account::default();
         cold.complete = true;
         cold.t_join = NO_TIME;

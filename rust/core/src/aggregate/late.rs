@@ -63,19 +63,37 @@ impl Book {
                     .position(|bar| bar.start > trade.t)
                     .unwrap_or(chain.len())
             };
-            let after = self.options.final_after();
-            for bar in &mut chain[later..] {
-                // What is final stays as it is said.
-                if clock.now != NO_TIME && bar.end.saturating_add(after) < clock.now {
-                    continue;
-                }
-                bar.floor.v += trade.delta;
-                bar.first_v += trade.delta;
-                bar.last_v += trade.delta;
-                bar.top_v += trade.delta;
-                bar.clamp = false;
-                self.dirty |= bar.sealed;
+            self.shift(&mut chain[later..], clock, trade.delta);
+            self.put_chain(slot, base, chain);
+        }
+    }
+
+    /// Volume that was traded before these bars, and is not theirs, lifts their levels.
+    fn shift(&mut self, bars: &mut [Bar], clock: &Clock, delta: i64) {
+        let after = self.options.final_after();
+        for bar in bars {
+            // What is final stays as it is said.
+            if clock.now != NO_TIME && bar.end.saturating_add(after) < clock.now {
+                continue;
             }
+            bar.floor.v += delta;
+            bar.first_v += delta;
+            bar.last_v += delta;
+            bar.top_v += delta;
+            bar.clamp = false;
+            self.dirty |= bar.sealed;
+        }
+    }
+
+    /// The same for a late trade that is no bar's at all.
+    pub(super) fn shift_after(&mut self, slot: usize, clock: &Clock, trade: &Trade) {
+        for base in 0..self.bases.len() {
+            let mut chain = self.take_chain(slot, base);
+            let later = chain
+                .iter()
+                .position(|bar| bar.start > trade.t)
+                .unwrap_or(chain.len());
+            self.shift(&mut chain[later..], clock, trade.delta);
             self.put_chain(slot, base, chain);
         }
     }

@@ -6,6 +6,7 @@
 //! against each other.
 
 use crate::bar::{Saying, Vwap, value_bounds};
+use crate::session::{Anchor, Tail};
 use crate::units::{DAY, Ns, SECOND};
 use crate::wire::kite::packet::Full;
 
@@ -363,6 +364,7 @@ impl Book {
     /// What the options let the short way do.
     pub(super) fn tune(&mut self) {
         let options = &self.options;
+        self.plain = options.anchor == Anchor::Leg && options.tail == Tail::Stub;
         self.quick_bounded = options.saying.vwap == Vwap::Hybrid;
         self.quick_trades =
             options.bucket_by == BucketBy::Ltt && options.saying.vwap != Vwap::Atp && self.nontime.is_empty();

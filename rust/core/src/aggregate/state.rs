@@ -2,7 +2,7 @@
 
 use crate::bar::{Bar, Level, NO_HIGH, NO_LOW, Row};
 use crate::nontime::NonTime;
-use crate::session::{ClassId, Schedule};
+use crate::session::{ClassId, Schedule, Span};
 use crate::units::Ns;
 
 use super::tick::Trade;
@@ -208,38 +208,42 @@ impl Hot {
 
 /// What only the long way needs.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Cold {
-    pub class: ClassId,
-    pub divisor: i64,
+    // What opening and sealing a bar needs comes first: four cache lines.
     pub day: i64,
-    pub schedule: Schedule,
-    /// `baseline_volume` of `track`: replaces first contact.
-    pub preset: Option<i64>,
-    pub account: Account,
-    pub complete: bool,
+    pub divisor: i64,
     pub t_join: Ns,
-    pub low_since: Ns,
+    /// The day's first continuous leg; empty if there is none.
+    pub leg: Span,
+    pub gap_from: Option<Ns>,
     /// Bases, by bit, whose next bar says that the volume was rebased.
     pub rebase_due: u64,
-    pub gap_from: Option<Ns>,
+    /// A continuous bar was opened on this date, by base bit.
+    pub opened: u64,
+    pub class: ClassId,
+    pub complete: bool,
+    pub reserved: bool,
+    /// A packet without volume made a price on this date.
+    pub priced: bool,
+    /// Auction and post-close bars that are not final (`preopen="bar"`, `postclose="bar"`).
+    pub extra: [Option<Box<Bar>>; 2],
+    /// The opening auction's prints, kept for `preopen="fold"`: each with the level before it.
+    pub prints: Vec<(Snap, Trade, Level)>,
+    pub schedule: Schedule,
+    pub account: Account,
+    /// `baseline_volume` of `track`: replaces first contact.
+    pub preset: Option<i64>,
+    pub low_since: Ns,
     pub gaps: Vec<Gap>,
     pub auction_open: Option<Auction>,
     pub auction_close: Option<Auction>,
-    /// The opening auction's prints, kept for `preopen="fold"`: each with the level before it.
-    pub prints: Vec<(Snap, Trade, Level)>,
     /// The stamp of the tick before the first print.
     pub before_prints: Ns,
     /// Volume that is no bar's, in the order it was booked.
     pub bookings: Vec<(Booking, i64)>,
     /// Sum of the accounts of the dates before.
     pub past: Account,
-    /// A packet without volume made a price on this date.
-    pub priced: bool,
-    /// Auction and post-close bars that wait for the clock (`preopen="bar"`, `postclose="bar"`).
-    pub extra: [Option<Box<Bar>>; 2],
-    /// A continuous bar was opened on this date, by base bit.
-    pub opened: u64,
-    pub reserved: bool,
     /// By kind; `None` where the instrument's unit is too coarse for the size.
     pub nontime: Vec<Option<NonTime>>,
 }
@@ -255,6 +259,7 @@ impl Cold {
             account: Account::default(),
             complete: true,
             t_join: NO_TIME,
+            leg: Span { start: 0, end: 0 },
             low_since: NO_TIME,
             rebase_due: 0,
             gap_from: None,

@@ -210,8 +210,10 @@ impl Book {
         }
         let phase = self.cold[slot].schedule.phase(trade.t);
         let continuous = matches!(phase, Phase::Continuous(_));
-        if !(backwards && continuous) {
+        if !backwards {
             trade.gap = self.gap_before(slot, s, clock);
+        } else if !continuous {
+            self.shift_after(slot, clock, &trade);
         }
         if let Some(from) = trade.gap {
             self.mark_gap_start(slot, from, trade.t, clock);

@@ -13,8 +13,17 @@ impl Book {
     /// The bucket of `t` in the instrument's day; `None` outside continuous trading.
     #[inline]
     pub(super) fn span_of(&self, slot: usize, ns: Ns, t: Ns) -> Option<Span> {
-        self.cold[slot]
-            .schedule
+        let cold = &self.cold[slot];
+        let leg = cold.leg;
+        if self.plain && leg.start <= t && t < leg.end {
+            // What `bucket` finds, without looking for the leg.
+            let start = leg.start + (t - leg.start) / ns * ns;
+            return Some(Span {
+                start,
+                end: leg.end.min(start + ns),
+            });
+        }
+        cold.schedule
             .bucket(t, ns, self.options.anchor, self.options.tail)
     }
 
