@@ -3,21 +3,29 @@
 //! [`Book`] holds every instrument's state, slot by slot. The common ticks, an in-order trade inside the
 //! newest bar and a repeat without a trade, are done in `quick`; every other case goes the long way
 //! through `tick`, which calls the files beside this one: `contact` (dates, first contact, gaps),
-//! `trade`, `late`, `price` (instruments without volume) and `close` (sealing, folds, final bars).
+//! `trade`, `late`, `price` (instruments without volume), `close` (sealing, folds, final bars), `daily` (day,
+//! week and month) and `history` (minutes from a broker's history).
 
 mod close;
 mod contact;
+mod daily;
 mod fold;
+mod history;
+mod joined;
 mod late;
 mod options;
 mod price;
 mod quick;
+mod refold;
+mod repair;
 mod state;
 mod tick;
 mod trade;
 mod updates;
 
 pub use fold::FoldPlan;
+pub use history::{Authority, Minute};
+pub use joined::Difference;
 pub use options::{
     BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
 };
@@ -30,8 +38,9 @@ use crate::bar::{Bar, Row, Said};
 use crate::interval::Interval;
 use crate::ring::{Page, Ring};
 use crate::session::{ClassId, Schedule, SessionTable};
-use crate::units::Ns;
+use crate::units::{DAY, MINUTE, Ns};
 
+use daily::Calendar;
 use fold::Fold;
 use quick::Seat;
 use state::{Cold, Hot};
@@ -52,6 +61,11 @@ pub struct Book {
     pub(crate) intervals: Vec<Interval>,
     /// Bars without time, as `NonTime::parse` reads them; their series come after the intervals' (R38).
     nontime: Vec<String>,
+    /// The ring of the minutes. Behind all series are those of minutes and days that only others are made of.
+    minute: Option<usize>,
+    calendar: Calendar,
+    /// How many rings no reader sees.
+    hidden: usize,
     pub(crate) capacity: usize,
     bases: Vec<Base>,
     plans: Vec<FoldPlan>,
@@ -88,6 +102,9 @@ pub struct Book {
 
 /// A plain trading day, to size pages by before the first date is known: 2026-07-01.
 const TYPICAL_DAY: i64 = 20_635;
+/// Minutes of the longest trading day, and days of the longest month.
+const LONGEST_DAY: usize = 900;
+const LONGEST_MONTH: usize = 31;
 /// Nothing is due.
 pub(crate) const NEVER: Ns = Ns::MAX;
 
@@ -102,15 +119,18 @@ impl Book {
         sessions: SessionTable,
         max_events: usize,
     ) -> Self {
-        let (bases, plans) = fold::plan(&intervals);
+        let made = fold::plan(&intervals, intervals.len() + nontime.len());
         let mut book = Self {
             options,
             sessions,
+            minute: made.minute,
+            calendar: Calendar::new(&intervals, made.day),
             intervals,
             nontime,
             capacity,
-            bases,
-            plans,
+            hidden: made.hidden,
+            bases: made.bases,
+            plans: made.plans,
             seats: Vec::new(),
             hot: Vec::new(),
             cold: Vec::new(),
@@ -150,11 +170,33 @@ impl Book {
             .extend(std::iter::repeat_with(Vec::new).take(self.bases.len()));
         self.folds
             .extend(std::iter::repeat_n(Fold::NEW, self.plans.len()));
-        let (capacity, empty) = (self.capacity, Arc::clone(&self.empty));
-        self.rings
-            .extend(std::iter::repeat_with(|| Ring::new(capacity, &empty)).take(self.intervals.len()));
+        for interval in 0..self.rings_each() {
+            let (shown, kept) = self.rows_kept(interval);
+            self.rings.push(Ring::keeping(shown, kept, &self.empty));
+        }
         self.due.push(NEVER);
         slot
+    }
+
+    /// How many rows of an interval readers see, and how many are kept: coarser bars are made of them again.
+    fn rows_kept(&self, interval: usize) -> (usize, usize) {
+        let hidden = interval >= self.series();
+        let least = if hidden { 1 } else { self.capacity };
+        let longest = self
+            .plans
+            .iter()
+            .filter(|plan| plan.ns < DAY)
+            .map(|plan| plan.ns / MINUTE)
+            .max();
+        let kept = if Some(interval) == self.minute {
+            let whole_day = if hidden { LONGEST_DAY } else { 0 };
+            longest.map_or(0, |minutes| minutes as usize).max(whole_day)
+        } else if Some(interval) == self.calendar.day {
+            LONGEST_MONTH
+        } else {
+            0
+        };
+        (least, kept)
     }
 
     /// Makes room for one day's bars of an instrument now, so that no tick pays for it later.
@@ -167,8 +209,8 @@ impl Book {
         self.reserve_events();
         for (index, interval) in self.intervals.iter().enumerate() {
             let rows = interval.ns().map_or(8, |ns| self.bars_a_day(&schedule, ns));
-            let series = self.series();
-            self.rings[slot * series + index].reserve(rows);
+            let rings = self.rings_each();
+            self.rings[slot * rings + index].reserve(rows);
         }
     }
 
@@ -230,8 +272,12 @@ impl Book {
 
     /// The ring of one instrument and interval.
     pub fn ring(&mut self, slot: usize, interval: usize) -> &mut Ring {
-        let series = self.series();
-        &mut self.rings[slot * series + interval]
+        let rings = self.rings_each();
+        &mut self.rings[slot * rings + interval]
+    }
+
+    const fn rings_each(&self) -> usize {
+        self.series() + self.hidden
     }
 
     #[must_use]
@@ -265,6 +311,9 @@ impl Book {
     }
 
     fn emit(&mut self, slot: usize, interval: usize, kind: EventKind, row: Row) {
+        if interval >= self.series() {
+            return;
+        }
         if self.events.len() == self.max_events {
             self.events.pop_front();
             self.tally.events_dropped += 1;

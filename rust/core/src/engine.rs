@@ -4,6 +4,7 @@
 //! the clocks of docs/bars.md §2 and the last packet of every instrument.
 
 mod board;
+mod history;
 mod panel;
 mod push;
 mod snap;
@@ -21,6 +22,7 @@ use crate::wire::kite::scale::segment;
 use crate::wire::kite::{Census, Frame, Packet, ScaleTable, frame};
 
 use board::Raw;
+pub use history::{JoinError, RowFault};
 pub use panel::{Fill, Panel};
 pub use push::{PushError, Pushed};
 

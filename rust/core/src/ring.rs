@@ -147,6 +147,10 @@ pub struct Ring {
     tail: [Row; TAIL],
     waiting: usize,
     capacity: usize,
+    /// Rows that are not let go of: at least the capacity.
+    kept: usize,
+    /// Some rows were let go of.
+    lost: bool,
     last: Ns,
 }
 
@@ -154,18 +158,26 @@ impl Ring {
     /// A ring that keeps the last `capacity` bars, without memory for any yet; `empty` is shared by all such.
     #[must_use]
     pub fn new(capacity: usize, empty: &Arc<Page>) -> Self {
+        Self::keeping(capacity, capacity, empty)
+    }
+
+    /// A ring that shows the last `capacity` bars and keeps `kept`, from which coarser bars can be made again.
+    #[must_use]
+    pub fn keeping(capacity: usize, kept: usize, empty: &Arc<Page>) -> Self {
         Self {
             page: Arc::clone(empty),
             tail: [Row::BLANK; TAIL],
             waiting: 0,
             capacity: capacity.max(1),
+            kept: kept.max(capacity).max(1),
+            lost: false,
             last: Ns::MIN,
         }
     }
 
     /// Largest page: room beyond the capacity, so that moving the last bars to a new page is rare.
     fn largest(&self) -> usize {
-        self.capacity + (self.capacity / 4).max(2 * TAIL)
+        self.kept + (self.kept / 4).max(2 * TAIL)
     }
 
     /// Makes room for `rows` bars now, so that no tick pays for it later.
@@ -203,7 +215,8 @@ impl Ring {
 
     fn move_to(&mut self, rows: usize) {
         let len = self.page.len();
-        let keep = len.min(self.capacity);
+        let keep = len.min(self.kept);
+        self.lost |= len > keep;
         let page = Page::new(rows.max(keep));
         page.copy_from(&self.page, len - keep, keep);
         self.page = Arc::new(page);
@@ -244,6 +257,21 @@ impl Ring {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Start of the oldest bar still kept; `None` if every bar there was is kept.
+    #[must_use]
+    pub fn lost_before(&self) -> Option<Ns> {
+        let oldest = (!self.page.is_empty()).then(|| self.page.row(0).time);
+        oldest.filter(|_| self.lost)
+    }
+
+    /// The bars from `from` on, oldest first.
+    #[must_use]
+    pub fn since(&self, from: Ns) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.newest_first().take_while(|row| row.time >= from).collect();
+        rows.reverse();
+        rows
     }
 
     /// The newest bars first; the tail is not written for it.
@@ -305,6 +333,7 @@ impl Ring {
         let skip = merged.len().saturating_sub(self.largest());
         let page = Page::new(self.page.capacity().max(merged.len() - skip));
         page.append(&merged[skip..]);
+        self.lost |= skip > 0;
         self.last = merged.last().map_or(Ns::MIN, |row| row.time);
         self.page = Arc::new(page);
     }

@@ -2,7 +2,7 @@
 
 use crate::bar::{Level, Row, Said, flags};
 use crate::session::{Phase, Span};
-use crate::units::{MINUTE, Ns, ist_day};
+use crate::units::{DAY, MINUTE, Ns, ist_day};
 
 use super::state::{Clock, EventKind, NO_TIME};
 use super::{Account, Base, Book, NEVER};
@@ -37,7 +37,7 @@ impl Book {
     /// together, and not one after the other.
     #[inline]
     fn touch_bars(&self, slot: usize) {
-        let (bases, plans, series) = (self.bases.len(), self.plans.len(), self.series());
+        let (bases, plans, rings) = (self.bases.len(), self.plans.len(), self.rings_each());
         let mut touched =
             self.cold[slot].t_join ^ self.hot[slot].day_start ^ i64::from(self.seats[slot].quick.touch());
         for at in slot * bases..(slot + 1) * bases {
@@ -50,7 +50,7 @@ impl Book {
         for fold in &self.folds[slot * plans..(slot + 1) * plans] {
             touched ^= fold.sealed ^ fold.touch();
         }
-        for ring in &self.rings[slot * series..(slot + 1) * series] {
+        for ring in &self.rings[slot * rings..(slot + 1) * rings] {
             touched ^= ring.touch();
         }
         std::hint::black_box(touched);
@@ -64,6 +64,12 @@ impl Book {
         for base in 0..self.bases.len() {
             due = due.min(self.close_base(slot, base, sealing, now));
         }
+        // The end of a date closes everything but what may go on with the next.
+        if now != NEVER {
+            self.close_awaited(slot, sealing);
+            self.close_periods(slot, sealing);
+        }
+        due = due.min(self.still_due(slot));
         self.due[slot] = due;
         self.refresh(slot);
     }
@@ -84,7 +90,13 @@ impl Book {
 
     /// Every interval's series, in the order in which bars of one time are sealed.
     fn timed_series(&self) -> Vec<usize> {
-        let folds = || self.plans.iter().map(|plan| plan.interval);
+        // A date has its auctions in its own numbers.
+        let folds = || {
+            self.plans
+                .iter()
+                .filter(|plan| plan.ns < DAY)
+                .map(|plan| plan.interval)
+        };
         let of = |base: &Base| {
             base.interval
                 .into_iter()
@@ -154,7 +166,7 @@ impl Book {
     }
 
     /// What the bars of a base say, oldest first.
-    fn say(&self, slot: usize, base: usize, out: &mut Vec<Said>) {
+    pub(super) fn say(&self, slot: usize, base: usize, out: &mut Vec<Said>) {
         self.say_first(slot, base, usize::MAX, out);
     }
 
@@ -178,7 +190,7 @@ impl Book {
 
     /// The bars of an n-minute interval that can still change, given what the minutes say.
     #[inline]
-    fn fold_groups(
+    pub(super) fn fold_groups(
         &mut self,
         slot: usize,
         plan: usize,
@@ -272,7 +284,7 @@ impl Book {
 
     /// A fold is PARTIAL too if the feed joined inside it, in a minute without a bar (R12 c).
     #[inline]
-    fn joined(&self, slot: usize, bar: &Said) -> u32 {
+    pub(super) fn joined(&self, slot: usize, bar: &Said) -> u32 {
         let joined = self.cold[slot].t_join;
         if joined >= bar.start && joined < bar.end {
             flags::PARTIAL
@@ -284,11 +296,11 @@ impl Book {
     /// Appends a row, where in time it belongs, with `flags` besides what the bar says.
     #[inline]
     fn seal(&mut self, slot: usize, interval: usize, said: &Said, flags: u32) {
-        let mut row = said.row(self.cold[slot].divisor, self.options.saying.vwap);
-        row.flags |= flags;
-        self.tally.bars_closed += 1;
+        let row = self.row_of(slot, interval, said, flags);
+        self.tally.bars_closed += u64::from(interval < self.series());
         self.ring(slot, interval).put(row);
         self.emit(slot, interval, EventKind::Closed, row);
+        self.after_day(slot, interval, row.time);
     }
 
     /// A minute that opens inside an n-minute bar that is sealed already revises it.
@@ -338,8 +350,7 @@ impl Book {
     }
 
     fn revise(&mut self, slot: usize, interval: usize, said: &Said, flags: u32) {
-        let mut row = said.row(self.cold[slot].divisor, self.options.saying.vwap);
-        row.flags |= flags;
+        let row = self.row_of(slot, interval, said, flags);
         match self.ring(slot, interval).find(row.time) {
             Some(held) if held.says_the_same(&row) => {}
             Some(held) => {
@@ -350,6 +361,7 @@ impl Book {
                 self.tally.bars_revised += 1;
                 self.ring(slot, interval).put(row);
                 self.emit(slot, interval, EventKind::Revised, row);
+                self.after_day(slot, interval, row.time);
             }
             None => self.seal(slot, interval, said, flags),
         }
@@ -457,12 +469,17 @@ impl Book {
     #[must_use]
     pub fn unsealed(&mut self, slot: usize, interval: usize) -> Vec<(Row, Ns)> {
         self.settle_quick(slot);
-        if let Some(kind) = interval.checked_sub(self.intervals.len()) {
+        let kind = interval.checked_sub(self.intervals.len());
+        if let Some(kind) = kind.filter(|kind| *kind < self.nontime.len()) {
             return self.nontime_forming(slot, kind).into_iter().collect();
         }
+        let timed = self
+            .intervals
+            .get(interval)
+            .is_some_and(|known| known.ns().is_some());
         let mut said = Vec::new();
         let mut out = Vec::new();
-        if self.intervals[interval].ns().is_some() {
+        if timed {
             out.extend(self.extra_said(slot, 0, false));
         }
         if let Some(base) = self.bases.iter().position(|base| base.interval == Some(interval)) {
@@ -485,20 +502,23 @@ impl Book {
                 }
             });
         }
-        if self.intervals[interval].ns().is_some() {
+        if timed {
             out.extend(self.extra_said(slot, 1, false));
         }
-        let (divisor, how) = (self.cold[slot].divisor, self.options.saying.vwap);
-        out.into_iter()
-            .map(|bar| (bar.row(divisor, how), bar.end))
-            .collect()
+        let mut rows: Vec<_> = out
+            .into_iter()
+            .map(|bar| (self.row_of(slot, interval, &bar, 0), bar.end))
+            .collect();
+        rows.extend(self.awaited_rows(slot, interval, &rows));
+        rows.extend(self.open_period(slot, interval));
+        rows
     }
 
     /// The end of the bar of an interval that starts at `start`.
     #[must_use]
     pub fn end_of(&self, slot: usize, interval: usize, start: Ns) -> Ns {
         let Some(ns) = self.intervals.get(interval).and_then(|interval| interval.ns()) else {
-            return start;
+            return self.calendar_end(slot, interval, start);
         };
         let schedule = self.schedule_of(slot, ist_day(start));
         let bucket = schedule.bucket(start, ns, self.options.anchor, self.options.tail);

@@ -139,6 +139,8 @@ impl Book {
     /// Ends the instrument's date, if it has one, and starts another with nothing traded (R10).
     pub(super) fn begin_day(&mut self, slot: usize, day: i64) {
         self.end_day(slot);
+        self.close_awaited(slot, ist_midnight(day));
+        self.close_periods(slot, ist_midnight(day));
         let schedule = self.schedule_of(slot, day);
         let hot = &mut self.hot[slot];
         hot.v_star = 0;
@@ -176,6 +178,8 @@ impl Book {
         cold.priced = false;
         cold.extra = [None, None];
         cold.opened = 0;
+        cold.daily.begin();
+        cold.account.history = cold.joined.begin(day);
         self.refresh(slot);
     }
 
@@ -235,9 +239,21 @@ impl Book {
         let gaps = &mut self.cold[slot].gaps;
         if gaps.len() == MAX_GAPS {
             let second = gaps.remove(1);
-            gaps[0].to = second.to;
+            gaps[0] = super::Gap {
+                from: gaps[0].from,
+                ..second
+            };
         }
-        gaps.push(super::Gap { from, to });
+        gaps.push(super::Gap {
+            from,
+            to,
+            volume: 0,
+            left: 0,
+            price: 0,
+            value2: 0,
+            found: 0,
+            held: None,
+        });
     }
 
     /// The cumulative volume that a quantity makes; on a new date it starts the count (R10). A quantity leaves no

@@ -3,7 +3,7 @@
 use crate::bar::Said;
 use crate::interval::Interval;
 use crate::session::Span;
-use crate::units::{MINUTE, Ns, SECOND};
+use crate::units::{DAY, MINUTE, Ns, SECOND};
 
 use super::Base;
 
@@ -136,35 +136,63 @@ impl Fold {
     }
 }
 
-/// Which bases the intervals need, the minute first, and which of them are folds.
-pub(super) fn plan(intervals: &[Interval]) -> (Vec<Base>, Vec<FoldPlan>) {
+/// How the bars of all intervals are made.
+pub(super) struct Plan {
+    pub bases: Vec<Base>,
+    pub plans: Vec<FoldPlan>,
+    /// The rings of the minutes and of the days.
+    pub minute: Option<usize>,
+    pub day: Option<usize>,
+    /// How many of these nobody asked for: minutes to make coarser bars of again when history corrects some, days to
+    /// make weeks and months of.
+    pub hidden: usize,
+}
+
+/// Which bases the intervals need, the minute first, which of them are folds, and which rings are needed besides;
+/// those begin at `first_hidden`.
+pub(super) fn plan(intervals: &[Interval], first_hidden: usize) -> Plan {
     let timed = |(index, interval): (usize, &Interval)| interval.ns().map(|ns| (index, ns));
-    let mut bases = Vec::new();
-    let mut plans = Vec::new();
-    if intervals
-        .iter()
-        .enumerate()
-        .filter_map(timed)
-        .any(|(_, ns)| ns % MINUTE == 0)
-    {
-        bases.push(Base {
+    let whole = |(_, ns): (usize, Ns)| ns % MINUTE == 0;
+    let mut made = Plan {
+        bases: Vec::new(),
+        plans: Vec::new(),
+        minute: None,
+        day: None,
+        hidden: 0,
+    };
+    let minutes = intervals.iter().enumerate().filter_map(timed).any(whole);
+    let days = intervals.iter().any(|interval| interval.ns().is_none());
+    let mut ring = |wanted: Interval| {
+        let shown = intervals.iter().position(|known| *known == wanted);
+        shown.unwrap_or_else(|| {
+            made.hidden += 1;
+            first_hidden + made.hidden - 1
+        })
+    };
+    let minute = minutes.then(|| ring(Interval::Seconds(60)));
+    let day = days.then(|| ring(Interval::Day));
+    (made.minute, made.day) = (minute, day);
+    if minutes || days {
+        made.bases.push(Base {
             ns: MINUTE,
-            interval: None,
+            interval: minute,
         });
     }
+    // A date is a fold of its minutes too; no interval in seconds is as long.
+    made.plans
+        .extend(day.map(|interval| FoldPlan { ns: DAY, interval }));
     for (interval, ns) in intervals.iter().enumerate().filter_map(timed) {
-        if ns == MINUTE {
-            bases[0].interval = Some(interval);
-        } else if ns % MINUTE == 0 {
-            plans.push(FoldPlan { ns, interval });
-        } else {
-            bases.push(Base {
+        if ns > MINUTE && ns % MINUTE == 0 {
+            made.plans.push(FoldPlan { ns, interval });
+        } else if ns != MINUTE {
+            made.bases.push(Base {
                 ns,
                 interval: Some(interval),
             });
         }
     }
-    plans.sort_by_key(|plan| plan.ns);
-    bases.sort_by_key(|base| if base.ns == MINUTE { 0 } else { base.ns });
-    (bases, plans)
+    made.plans.sort_by_key(|plan| plan.ns);
+    made.bases
+        .sort_by_key(|base| if base.ns == MINUTE { 0 } else { base.ns });
+    made
 }

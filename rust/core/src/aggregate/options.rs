@@ -47,7 +47,6 @@ pub enum PostClose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapVolume {
     Last,
-    Spread,
     Exclude,
 }
 

@@ -5,6 +5,8 @@ use crate::nontime::NonTime;
 use crate::session::{ClassId, Schedule, Span};
 use crate::units::Ns;
 
+use super::daily::Daily;
+use super::joined::Joined;
 use super::tick::Trade;
 
 /// No trading date yet.
@@ -58,6 +60,8 @@ pub struct Account {
     pub dropped: i64,
     /// What volume rollbacks took off the counter (R14).
     pub rebased: i64,
+    /// Volume that the date's minutes have from history beyond `bars` (docs/bars.md §10).
+    pub history: i64,
 }
 
 /// An auction's print (R8, R9).
@@ -100,6 +104,7 @@ impl Account {
         self.unattributed += other.unattributed;
         self.dropped += other.dropped;
         self.rebased += other.rebased;
+        self.history += other.history;
     }
 }
 
@@ -108,6 +113,17 @@ impl Account {
 pub struct Gap {
     pub from: Ns,
     pub to: Ns,
+    /// ΔV of the tick that ended it.
+    pub volume: i64,
+    /// The part of it that history has not placed elsewhere yet.
+    pub left: i64,
+    /// Price of that tick, and Σ 2·price·volume that `left` stands for in its bar.
+    pub price: i64,
+    pub value2: i128,
+    /// What history found of the gap's volume and nobody took off yet.
+    pub found: i64,
+    /// Where `left` is booked; `None`: in the bar of `to`.
+    pub held: Option<Booking>,
 }
 
 /// What happened to a bar.
@@ -149,6 +165,16 @@ pub struct Tally {
     pub bars_closed: u64,
     pub bars_revised: u64,
     pub events_dropped: u64,
+    /// Rows of history that were looked at, too young (R32, R33), and outside of continuous trading.
+    pub history_rows: u64,
+    pub history_early: u64,
+    pub history_outside: u64,
+    /// Bars that history made or changed.
+    pub bars_reconciled: u64,
+    /// Complete live bars that history says otherwise (R34, R40).
+    pub differences: u64,
+    /// Gaps whose volume is not what history says of their minutes (R13).
+    pub gap_mismatches: u64,
 }
 
 /// What every tick that goes the long way needs first.
@@ -246,6 +272,8 @@ pub struct Cold {
     pub past: Account,
     /// By kind; `None` where the instrument's unit is too coarse for the size.
     pub nontime: Vec<Option<NonTime>>,
+    pub joined: Joined,
+    pub daily: Daily,
 }
 
 impl Cold {
@@ -275,6 +303,8 @@ impl Cold {
             opened: 0,
             reserved: false,
             nontime: Vec::new(),
+            joined: Joined::new(),
+            daily: Daily::NEW,
         }
     }
 }

@@ -105,6 +105,7 @@ impl Book {
     /// Stamps, OI and what follows from them, after the packet did its work.
     pub(super) fn settle(&mut self, slot: usize, s: &Snap, clock: &Clock) {
         self.note_stamp(slot, s);
+        self.note_day(slot, s);
         if s.has_oi {
             let v = s.volume.saturating_add(self.hot[slot].offset);
             self.give_oi(slot, s.stamp, v, s.oi, clock);
@@ -222,6 +223,7 @@ impl Book {
             .schedule
             .close()
             .is_some_and(|close| trade.t > close);
+        let booked = self.cold[slot].account;
         match phase {
             Phase::Continuous(_) if backwards => self.late_trade(slot, s, clock, trade),
             Phase::Continuous(_) => self.in_order(slot, s, clock, trade),
@@ -231,6 +233,9 @@ impl Book {
                 self.post_close(slot, s, clock, trade);
             }
             _ => self.book(slot, Booking::Unattributed, trade.delta),
+        }
+        if trade.gap.is_some() {
+            self.gap_booked(slot, trade.delta, booked);
         }
         self.feed_nontime(slot, s, &trade);
         let hot = &mut self.hot[slot];

@@ -2,7 +2,7 @@
 
 use crate::bar::{Bar, Level, flags};
 use crate::session::Span;
-use crate::units::Ns;
+use crate::units::{DAY, Ns};
 
 use super::quick::value_of;
 use super::state::{Booking, Clock, NO_TIME, Snap};
@@ -13,6 +13,9 @@ impl Book {
     /// The bucket of `t` in the instrument's day; `None` outside continuous trading.
     #[inline]
     pub(super) fn span_of(&self, slot: usize, ns: Ns, t: Ns) -> Option<Span> {
+        if ns == DAY {
+            return self.day_span(slot);
+        }
         let cold = &self.cold[slot];
         let leg = cold.leg;
         if self.plain && leg.start <= t && t < leg.end {
@@ -125,6 +128,9 @@ impl Book {
         };
         bar.take_trade(value, s, trade);
         self.dirty |= bar.sealed;
+        if base == 0 && trade.gap.is_some() && !excluded {
+            self.gap_taken(slot, span, delta, s.price, value.0);
+        }
         true
     }
 
