@@ -157,7 +157,7 @@ class Engine:
         tail: Literal["stub", "merge"] = "stub", preopen: Literal["separate", "fold", "bar", "drop"] = "separate",
         open_source: Literal["first_trade", "day_open"] = "first_trade",
         postclose: Literal["day_only", "bar", "drop"] = "day_only",
-        gap_volume: Literal["last", "spread", "exclude"] = "last",
+        gap_volume: Literal["last", "exclude"] = "last",
         extremes: Literal["apply", "skip", "off"] = "apply", vwap: Literal["hybrid", "atp", "ltp", "hlc3"] = "hybrid",
         atp_rounding: Literal["round", "truncate"] = "round",
         close_on: Literal["watermark", "next_tick"] = "watermark",
@@ -207,10 +207,16 @@ class Engine:
         """
     def disconnected(self, at_ns: int) -> None:
         """The feed is gone since `at_ns`: what trades until an instrument's next tick is in a gap (R13)."""
-    def connected(self, at_ns: int) -> None:
-        """The feed is back: a gap ends with an instrument's next tick, so nothing follows from it (R13)."""
+    def connected(self, at_ns: int) -> None: ...
+    def join_history(
+        self, token: int, *, time: ArrayLike, open: ArrayLike, high: ArrayLike, low: ArrayLike,  # noqa: A002
+        close: ArrayLike, volume: ArrayLike | None, oi: ArrayLike | None = None, now_ns: int,
+        authority: Literal["live", "broker", "newest"] = "live",
+    ) -> int:  # fmt: skip
+        """Joins a broker's minutes, oldest first; gives how many bars it made or changed (R12, R13, R32-R34)."""
+    def differences(self, instrument: int | str) -> list[tuple[Bar, Bar]]: ...
     def drain_closed(self) -> list[ClosedBar]:
-        """Takes the bars closed and revised since the last call, oldest event first (R25)."""
+        """Takes the bars closed, revised and reconciled since the last call, oldest event first (R25)."""
     def candles(self, instrument: int | str, interval: str | timedelta) -> Candles:
         """Live columns of one instrument, by token or symbol, and one interval in any spelling.
 
@@ -221,10 +227,8 @@ class Engine:
     def panel(self, interval: str | timedelta, field: _Field, fill: _Fill = None) -> Panel:
         """One field of all instruments' sealed bars on one time axis (R24); `fill` as in `Candles.filled`."""
     def account(self, instrument: int | str, *, all_days: bool = False) -> dict[str, int]:
-        """Where the date's volume went, or that of all dates (R11).
-
-        bars + auction_open + auction_close + post + unattributed + dropped == last - baseline, always.
-        """
+        """Where the date's volume went, or all dates' (R11, docs/bars.md §9): bars + auction_open + auction_close +
+        post + unattributed + dropped == last - baseline; its minutes have `bars` and `history`."""
     def auctions(self, instrument: int | str) -> dict[str, dict[str, Any] | None]:
         """The date's `open` and `close` auction: price (float), volume, time (ns UTC), or None (R8, R9)."""
     def gaps(self, instrument: int | str) -> list[tuple[int, int]]:

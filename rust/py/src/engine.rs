@@ -1,6 +1,7 @@
 //! Engine: argument mapping around `tickloom_core::engine::Engine`.
 
 mod feed;
+mod history;
 mod read;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

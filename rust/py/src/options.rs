@@ -12,7 +12,7 @@ use tickloom_core::nontime::NonTime;
 use tickloom_core::session::{Anchor, Tail};
 
 /// Picks the value that a word names, or says which words there are.
-fn choose<T: Copy>(option: &str, word: &str, choices: &[(&str, T)]) -> PyResult<T> {
+pub fn choose<T: Copy>(option: &str, word: &str, choices: &[(&str, T)]) -> PyResult<T> {
     let found = choices.iter().find(|(name, _)| *name == word);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
@@ -113,11 +113,7 @@ impl Words<'_> {
         options.gap_volume = choose(
             "gap_volume",
             self.gap_volume,
-            &[
-                ("last", GapVolume::Last),
-                ("spread", GapVolume::Spread),
-                ("exclude", GapVolume::Exclude),
-            ],
+            &[("last", GapVolume::Last), ("exclude", GapVolume::Exclude)],
         )?;
         options.saying.extremes = choose(
             "extremes",

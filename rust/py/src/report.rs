@@ -26,6 +26,7 @@ pub fn account<'py>(py: Python<'py>, account: &Account) -> PyResult<Bound<'py, P
         ("unattributed", account.unattributed),
         ("dropped", account.dropped),
         ("rebased", account.rebased),
+        ("history", account.history),
     ] {
         dict.set_item(name, value)?;
     }
@@ -81,6 +82,12 @@ pub fn stats<'py>(py: Python<'py>, counts: &Counts, tally: &Tally) -> PyResult<B
             ("bars_closed", tally.bars_closed),
             ("bars_revised", tally.bars_revised),
             ("events_dropped", tally.events_dropped),
+            ("history_rows", tally.history_rows),
+            ("history_early", tally.history_early),
+            ("history_outside", tally.history_outside),
+            ("bars_reconciled", tally.bars_reconciled),
+            ("differences", tally.differences),
+            ("gap_mismatches", tally.gap_mismatches),
         ],
     )
 }
