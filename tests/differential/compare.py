@@ -13,7 +13,8 @@ ACCOUNT = (
 )  # fmt: skip
 # Counters that both keep.
 COUNTERS = (
-    "stale", "late", "late_dropped", "duplicates", "price_rejected", "bad_stamps", "without_volume", "outside", "untimed",
+    "stale", "late", "late_dropped", "duplicates", "price_rejected", "bad_stamps", "without_volume", "outside",
+    "untimed",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
+from tests.differential.compare import Pair
 from tests.machines import Machine
 from tests.oracle.sessions import SECOND
 from tests.properties.feeds import OPEN, hostile_events, options, pairs, play
