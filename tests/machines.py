@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-import tickloom
 from tests.oracle import frames
 from tests.oracle.bars import Oracle
 from tests.oracle.sessions import SECOND, ist
+from tickloom._core import Engine
 
 COLUMNS = (
     "time", "end", "open", "high", "low", "close", "volume", "vwap", "oi", "ticks", "flags", "vwap_err", "coverage",
@@ -18,15 +18,13 @@ COLUMNS = (
 INFY = 408065
 OPTION = 12345602  # an NFO token: its lowest byte is 2
 NIFTY = 256265
-NAMES = ("oracle", "engine") if hasattr(tickloom, "Engine") else ("oracle",)
+NAMES = ("oracle", "engine")
 
 
 class EngineMachine:
     """The engine, with its rows as dicts."""
 
     def __init__(self, intervals: tuple[str, ...], **options: object) -> None:
-        from tickloom import Engine  # noqa: PLC0415 - the oracle's tests need no extension
-
         options.setdefault("capacity", 4096)
         self.core = Engine(intervals=list(intervals), **options)
         self.apply = self.core.apply
