@@ -13,7 +13,7 @@ ACCOUNT = (
 )  # fmt: skip
 # Counters that both keep.
 COUNTERS = (
-    "stale", "late", "late_dropped", "duplicates", "price_rejected", "bad_stamps", "without_volume", "outside",
+    "stale", "late", "late_dropped", "price_rejected", "bad_stamps", "without_volume", "outside",
     "untimed",
 )  # fmt: skip
 
@@ -54,8 +54,9 @@ class Pair:
             self.same_account(token)
         same_list(self.oracle.events, self.engine.events, lambda e: (*e[:4], plain(e[4])), "event")
         stats = self.engine.stats
-        counted = {name: self.oracle.stats.get(name, 0) for name in COUNTERS}
-        assert counted == {name: stats[name] for name in COUNTERS}
+        counted = {name: (self.oracle.stats.get(name, 0), stats[name]) for name in COUNTERS}
+        differing = {name: pair for name, pair in counted.items() if pair[0] != pair[1]}
+        assert not differing, f"counters (oracle, engine): {differing}"
 
     def same_forming(self, token: int, interval: str) -> None:
         """The bars that are not sealed are equal."""
@@ -67,7 +68,8 @@ class Pair:
     def same_account(self, token: int) -> None:
         """The accounts are equal, and balance (R11)."""
         ours, theirs = self.oracle.account(token), self.engine.account(token)
-        assert {name: ours[name] for name in ACCOUNT} == {name: theirs[name] for name in ACCOUNT}, token
+        differing = {name: (ours[name], theirs[name]) for name in ACCOUNT if ours[name] != theirs[name]}
+        assert not differing, f"account of {token} (oracle, engine): {differing}"
         assert sum(theirs[name] for name in ACCOUNT[2:-1]) == theirs["last"] - theirs["baseline"]
 
 

@@ -226,7 +226,7 @@ class Base:
         if bar is None:
             previous = self.bars[-1] if self.bars else None
             bar = self._new(day, span, state, hit)
-            if self.options["edge_split"] == "prorata" and bar.straddle:
+            if self.options["edge_split"] == "prorata" and bar.straddle and hit.gap is None:
                 share = self._share(bar, previous, hit, state, clock)
                 delta -= share or 0
                 shared = share is not None

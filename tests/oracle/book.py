@@ -153,15 +153,17 @@ def content(bar: Bar, carry: Level, end: Level, options: dict) -> Content:
     """What a bar says (docs/bars.md 4b)."""
     low, high = bar.prices
     flags = bar.flags
-    known, sure = options["extremes"], options["extremes"] == "apply"
-    ambiguous = bar.straddle and bar.high is not None and bar.high == bar.first.high
-    usable = known != "off" and (sure or not ambiguous) and carry.high is not None and bar.high is not None
-    if usable and bar.high > max(carry.high, high):
+    # Where the day's extremes were not known before, those of the bar's first snapshot stand in for them.
+    above = bar.first.high if carry.high is None else carry.high
+    below = bar.first.low if carry.low is None else carry.low
+    ambiguous = bar.straddle and bar.high == bar.first.high
+    usable = options["extremes"] == "apply" or (options["extremes"] == "skip" and not ambiguous)
+    if usable and above is not None and bar.high is not None and bar.high > max(above, high):
         high = bar.high
         flags |= H_AMBIG if ambiguous else 0
-    ambiguous = bar.straddle and bar.low is not None and bar.low == bar.first.low
-    usable = known != "off" and (sure or not ambiguous) and carry.low is not None and bar.low is not None
-    if usable and bar.low < min(carry.low, low):
+    ambiguous = bar.straddle and bar.low == bar.first.low
+    usable = options["extremes"] == "apply" or (options["extremes"] == "skip" and not ambiguous)
+    if usable and below is not None and bar.low is not None and bar.low < min(below, low):
         low = bar.low
         flags |= L_AMBIG if ambiguous else 0
     opening = bar.first.price

@@ -160,19 +160,21 @@ class Instrument:
             self.stats["stale"] += 1
             self._quote_fields(p, stamp, self._raw(p))
             return
+        if volume is None and self.has_volume:
+            self.stats["without_volume"] += 1
+            return
+        if volume is not None and not (fresh or again) and self.price_only and not self.has_volume:
+            # The first volume after price-only packets says nothing about when it was traded.
+            self.has_volume = True
+            if p.quantity is None and not self._contact_volume(p, volume, at, stamp, case4=False):
+                return
+        self.has_volume |= volume is not None
         if not self._sane(p):
             self.stats["price_rejected"] += 1
             self._quote_fields(p, stamp, self._raw(p))
-            return
-        if volume is None:
+        elif volume is None:
             self._price_only(p, at, stamp)
-        elif not (fresh or again) and self.price_only and not self.has_volume and p.quantity is None:
-            # The first volume after price-only packets says nothing about when it was traded.
-            self.has_volume = True
-            if self._contact_volume(p, volume, at, stamp, case4=False):
-                self._with_volume(p, volume, at, stamp)
         else:
-            self.has_volume = True
             self._with_volume(p, volume, at, stamp)
 
     def _first_contact(self, p: Packet, volume: int | None, at: Stamps, *, stamp: int, date: int, case4: bool) -> bool:
@@ -348,12 +350,13 @@ class Instrument:
                 self.prints.append(hit)
         elif phase == "auction":
             self.book("auction_close", hit.delta)
-        elif phase in {"post", "after"}:
+        elif phase in {"post", "after"} or hit.shot.t > self.day.legs[-1][1]:
             self.book("dropped" if self.options["postclose"] == "drop" else "post", hit.delta)
         else:
             self.book("unattributed", hit.delta)
 
     def _late_trade(self, hit: Hit, clock: int | None) -> None:
+        self.stats["late"] += self.bases[0].span(self.day, hit.shot.t) is not None
         phase = self.day.phase(hit.shot.t)
         if self.bases[0].span(self.day, hit.shot.t) is None:
             if phase in {"preopen", "auction"}:
@@ -409,10 +412,6 @@ class Instrument:
 
     def _price_only(self, p: Packet, at: Stamps, stamp: int) -> None:
         self.gap_from = None
-        if self.has_volume:
-            self.stats["without_volume"] += 1
-            self._quote_fields(p, stamp, self._raw(p))
-            return
         self.price_only = True
         if p.given:
             t, source = stamp, 0
@@ -442,4 +441,4 @@ class Instrument:
                 bar.flags |= NO_VOLUME
             self.stats["late"] += late
             self.high, self.low = highest(self.high, hit.shot.high), lowest(self.low, hit.shot.low)
-        self._quote_fields(p, stamp, self._raw(p))
+        self._quote_fields(p, stamp, 0)
