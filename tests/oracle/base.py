@@ -160,10 +160,16 @@ class Base:
             found = self.open(day, span, later[0].floor if later else floor, state)
         return found
 
-    def start_volume(self, volume: int, average: int) -> None:
+    def start_volume(self, volume: int, average: int, joined: int) -> None:
         """Volume is known from here on: the bars that price-only packets opened begin at this level."""
         for bar in self.bars:
             bar.floor = Level(volume, average, bar.floor.high, bar.floor.low)
+            if bar.start <= joined < bar.end:
+                bar.flags |= PARTIAL
+                bar.joined = joined
+        for _, made in self.folds:
+            for whole in made.values():
+                whole.joined = whole.start <= joined < whole.end
 
     # What the clock and corrections make of the bars.
 

@@ -215,7 +215,7 @@ class Instrument:
             self.complete, self.joined = False, stamp
             self._seed(p)
             for base in self.bases:
-                base.start_volume(volume, p.average)
+                base.start_volume(volume, p.average, stamp)
         self._quote_fields(p, stamp, volume)
         return False
 
@@ -440,5 +440,5 @@ class Instrument:
                 bar.source = max(bar.source, source)
                 bar.flags |= NO_VOLUME
             self.stats["late"] += late
-            self.high, self.low = highest(self.high, hit.shot.high), lowest(self.low, hit.shot.low)
+        self.high, self.low = highest(self.high, hit.shot.high), lowest(self.low, hit.shot.low)
         self._quote_fields(p, stamp, 0)
