@@ -18,6 +18,9 @@ BOOKED = ("bars", "auction_open", "auction_close", "post", "unattributed", "drop
 def played(market: Market, **options: object) -> EngineMachine:
     """The engine after the whole market."""
     engine = EngineMachine(("1m", "5m", "7s"), **options)
+    for name in market.instruments():
+        if name.kind == "future" and name.segment in {2, 5}:
+            engine.track(name.token, session="futures_near")
     last = market.session_close_ns
     for kind, at, body in market.events():
         last = max(last, at)
