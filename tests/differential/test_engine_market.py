@@ -53,7 +53,7 @@ def test_every_mode_with_every_knob(mode):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_several_dates_and_a_closing_auction(seed):
-    made = market(seed, date="2026-08-05", days=3, cas=True, start="15:06", end="15:12", faults="all", mode="full")
+    made = market(seed, date="2026-08-05", days=2, cas=True, start="15:11", end="15:30", faults="all", mode="full")
     pair = Pair()
     for name in made.instruments():
         if name.kind == "equity" and name.liquidity == "liquid":

@@ -165,7 +165,7 @@ class Instrument:
             return
         if volume is not None and not (fresh or again) and self.price_only and not self.has_volume:
             # The first volume after price-only packets says nothing about when it was traded.
-            self.has_volume = True
+            self.has_volume, self.gap_from = True, None
             if p.quantity is None and not self._contact_volume(p, volume, at, stamp, case4=False):
                 return
         self.has_volume |= volume is not None
@@ -261,7 +261,7 @@ class Instrument:
         elif self.trade_time is not None and t <= self.trade_time:
             self._late(hit, at.clock)
         else:
-            self._rollback(hit, at.clock, stamp)
+            self._rollback(hit, raw, at.clock, stamp)
         self.last_accepted = accepted
         self._quote_fields(p, stamp, volume)
 
@@ -395,14 +395,14 @@ class Instrument:
             entry[1] -= part
             gained -= part
 
-    def _rollback(self, hit: Hit, clock: int | None, stamp: int) -> None:
+    def _rollback(self, hit: Hit, raw: int, clock: int | None, stamp: int) -> None:
         if self.lows == 0:
             self.low_since = stamp
         self.lows += 1
         for base in self.bases:
             base.rollback(self.day, Shot(hit.shot.t, self.top, hit.shot.price), clock)
         if self.lows == 5 or stamp - self.low_since >= 10 * SECOND:
-            self.offset -= hit.delta
+            self.offset = self.top - raw
             self.rebased -= hit.delta
             self.trade_time, self.clamps, self.lows = hit.shot.t, False, 0
             for base in self.bases:
