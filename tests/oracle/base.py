@@ -55,6 +55,7 @@ class Fold:
     joined: bool
     parts: list[Bar] = field(default_factory=list)
     sealed: bool = False
+    grown: bool = False
 
 
 class Base:
@@ -145,6 +146,7 @@ class Base:
             joined = state.joined is not None and start <= state.joined < end
             whole = made.setdefault(start, Fold(start, end, joined))
             insort(whole.parts, bar, key=lambda bar: bar.start)
+            whole.grown = True
         return bar
 
     def place(self, day: Schedule, t: int, floor: Level, clock: int | None, state) -> Bar | None:
@@ -181,8 +183,10 @@ class Base:
                 self.own.revise(row(said[bar.start], 0, divisor, self.options), events)
         for series, made in self.folds:
             for whole in sorted(made.values(), key=lambda whole: whole.start):
-                if whole.sealed and not self.is_final(whole.end, clock):
+                # A gap tick may open a minute past its window: its fold follows, or the volumes would part (R27).
+                if whole.sealed and (whole.grown or not self.is_final(whole.end, clock)):
                     series.revise(self.fold_row(whole, said, divisor), events)
+                whole.grown = False
 
     def fold_row(self, whole: Fold, said: dict[int, Content], divisor: int) -> dict:
         """The columns of an n-minute bar."""
