@@ -142,7 +142,7 @@ class Instrument:
             return
         if not fresh and date > self.date:
             if volume is not None and not at.ltt and not at.ets:
-                if volume == self.top - self.offset:
+                if volume == self.top - self.offset and volume:
                     self.stats["stale"] += 1
                     return
                 again = volume > self.top - self.offset
