@@ -87,6 +87,10 @@ class Base:
             return day.post
         return day.bucket(t, step or self.step, self.options["anchor"], self.options["tail"])
 
+    def amendable(self, day: Schedule, t: int) -> tuple[int, int] | None:
+        """The bar of t that something else than a trade in order may change: the auctions' bars are not."""
+        return self.span(day, t) if day.phase(t) == "continuous" else None
+
     def is_final(self, end: int, clock: int | None) -> bool:
         """R25: nothing amends a bar once the clock has passed its end by more than the revision window."""
         return clock is not None and clock > end + self.options["revise"]
@@ -151,7 +155,7 @@ class Base:
 
     def place(self, day: Schedule, t: int, floor: Level, clock: int | None, state) -> Bar | None:
         """The bar of t for a late snapshot, inserted if its window is open; None when it is final."""
-        span = self.span(day, t)
+        span = self.amendable(day, t)
         if span is None or self.is_final(span[1], clock):
             return None
         found = self.find(span[0])
@@ -240,9 +244,10 @@ class Base:
                 share = self._share(bar, previous, hit, state, clock)
                 delta -= share or 0
                 shared = share is not None
-        if hit.gap is not None:
+        marked = hit.gap is not None and day.phase(hit.shot.t) == "continuous"
+        if marked:
             self._gap(bar, hit)
-        if hit.gap is not None and self.options["gap_volume"] == "exclude":
+        if marked and self.options["gap_volume"] == "exclude":
             self._exclude(bar, hit)
         else:
             value2, bounded = (2 * hit.shot.price * delta, False) if shared else hit.value(delta, self.options)
@@ -308,7 +313,7 @@ class Base:
 
     def mark_gap(self, day: Schedule, gap: tuple[int, int], clock: int | None, but: int | None) -> None:
         """Flags the bar in which a gap began, unless it is final or the gap's own bar."""
-        span = self.span(day, gap[0])
+        span = self.amendable(day, gap[0])
         bar = self.find(span[0]) if span else None
         if bar is not None and bar.start != but and not self.is_final(bar.end, clock):
             bar.flags |= GAP
@@ -366,14 +371,14 @@ class Base:
 
     def rollback(self, day: Schedule, shot: Shot, clock: int | None) -> None:
         """R14 ii: the price counts in the newest bar, the volume does not."""
-        span = self.span(day, shot.t)
+        span = self.amendable(day, shot.t)
         bar = self.find(span[0]) if span else None
         if bar is not None and bar is self.newest and not self.is_final(bar.end, clock):
             bar.show(Shot(shot.t, shot.volume, shot.price))
 
     def rebase(self, day: Schedule, t: int, clock: int | None) -> None:
         """R14 ii: flags the current bar, or the next one."""
-        span = self.span(day, t)
+        span = self.amendable(day, t)
         bar = self.find(span[0]) if span else None
         if bar is not None and bar is self.newest and not self.is_final(bar.end, clock):
             bar.flags |= VOL_REBASED

@@ -197,13 +197,8 @@ def covered(bar: Bar) -> int:
     holes = list(bar.gaps)
     if bar.joined is not None:
         holes.append((bar.start, bar.joined))
-    at, missing = bar.start, 0
-    for start, end in sorted(holes):
-        start, end = max(start, at), min(end, bar.end)  # noqa: PLW2901 - the hole, cut to what is left of the bar
-        if end > start:
-            missing += end - start
-            at = end
-    return bar.end - bar.start - missing
+    missing = sum(max(0, min(end, bar.end) - max(start, bar.start)) for start, end in holes)
+    return max(0, bar.end - bar.start - missing)
 
 
 def fold(span: tuple[int, int], minutes: list[Content], joined: bool) -> Content:

@@ -288,7 +288,9 @@ class Instrument:
     def _trade(self, hit: Hit, at: Stamps, stamp: int) -> None:
         t = hit.shot.t
         if self.trade_time is not None and t < self.trade_time:
-            spans = [span for base in self.bases if (span := base.span(self.day, t)) and not self._fits(base, span, at)]
+            spans = [
+                span for base in self.bases if (span := base.amendable(self.day, t)) and not self._fits(base, span, at)
+            ]
             if spans and hit.source == 1 and at.ets:
                 moved = max(at.ets, self.trade_time)
                 s = hit.shot
@@ -325,7 +327,7 @@ class Instrument:
                     base.mark_gap(self.day, hit.gap, clock, None)
             return
         replayed = phase == "continuous" and self.prints and self.bases[0].newest is None
-        excluded = hit.gap is not None and self.options["gap_volume"] == "exclude"
+        excluded = hit.gap is not None and phase == "continuous" and self.options["gap_volume"] == "exclude"
         for index, base in enumerate(self.bases):
             taken = base.trade(self.day, clock, self, hit)
             if index == 0 and not taken:
@@ -356,14 +358,14 @@ class Instrument:
             self.book("unattributed", hit.delta)
 
     def _late_trade(self, hit: Hit, clock: int | None) -> None:
-        self.stats["late"] += self.bases[0].span(self.day, hit.shot.t) is not None
+        self.stats["late"] += self.bases[0].amendable(self.day, hit.shot.t) is not None
         phase = self.day.phase(hit.shot.t)
-        if self.bases[0].span(self.day, hit.shot.t) is None:
+        if self.bases[0].amendable(self.day, hit.shot.t) is None:
             if phase in {"preopen", "auction"}:
                 self._auction("open" if phase == "preopen" else "close", hit)
             self._book_phase(phase, hit)
         for index, base in enumerate(self.bases):
-            span = base.span(self.day, hit.shot.t)
+            span = base.amendable(self.day, hit.shot.t)
             bar = base.place(self.day, hit.shot.t, self.level(), clock, self)
             if bar is not None:
                 base.late_trade(bar, hit)
@@ -382,7 +384,7 @@ class Instrument:
             booked, before = base.booked(), base.volumes()
             bar = base.place(self.day, hit.shot.t, self.level(), clock, self)
             if bar is None:
-                self.stats["late_dropped"] += index == 0 and base.span(self.day, hit.shot.t) is not None
+                self.stats["late_dropped"] += index == 0 and base.amendable(self.day, hit.shot.t) is not None
                 continue
             base.late(bar, hit, before)
             if index == 0:
