@@ -288,10 +288,9 @@ class Instrument:
     def _trade(self, hit: Hit, at: Stamps, stamp: int) -> None:
         t = hit.shot.t
         if self.trade_time is not None and t < self.trade_time:
-            spans = [
-                span for base in self.bases if (span := base.amendable(self.day, t)) and not self._fits(base, span, at)
-            ]
-            if spans and hit.source == 1 and at.ets:
+            spans = [(base, base.amendable(self.day, t)) for base in self.bases]
+            closed = [span for base, span in spans if span and base.is_final(span[1], at.clock)]
+            if closed and hit.source == 1 and at.ets:
                 moved = max(at.ets, self.trade_time)
                 s = hit.shot
                 hit.shot = Shot(moved, s.volume, s.price, s.high, s.low, s.open)
@@ -307,9 +306,6 @@ class Instrument:
         self._book_trade(hit, at.clock)
         self._advance(hit)
         self.trade_time = hit.shot.t
-
-    def _fits(self, base: Base, span: tuple[int, int], at: Stamps) -> bool:
-        return not base.is_final(span[1], at.clock)
 
     def _advance(self, hit: Hit) -> None:
         self.top, self.average = hit.shot.volume, hit.average
