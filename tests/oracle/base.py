@@ -141,7 +141,8 @@ class Base:
         elif before:
             bar.oi, bar.oi_key = before[-1].oi, before[-1].oi_key
         insort(self.bars, bar, key=lambda bar: bar.start)
-        for index, other in enumerate([*self.final, *self.bars]):
+        traded = [other for other in [*self.final, *self.bars] if day.phase(other.start) == "continuous"]
+        for index, other in enumerate(traded):
             other.first_of_date = state.complete and index == 0
         if self.newest is None or bar.start > self.newest.start:
             self.newest = bar

@@ -68,11 +68,12 @@ class Instrument:
         self.date: int | None = None
         self.gap_from: int | None = None
         self.last_accepted: tuple | None = None
+        self.oi = self.oi_key = None
         self._new_date()
 
     def _new_date(self) -> None:
         self.top, self.average, self.trade_time = 0, 0, None
-        self.high = self.low = self.seen = self.oi = self.oi_key = self.joined = None
+        self.high = self.low = self.seen = self.joined = None
         self.offset = self.wraps = self.baseline = self.lows = self.low_since = 0
         self.clamps, self.complete, self.has_volume, self.price_only = True, True, False, False
         self.prints: list[Hit] = []
@@ -126,8 +127,8 @@ class Instrument:
 
     def disconnected(self, at: int) -> None:
         """R13: volume may be missed from the last packet on."""
-        since = at if self.seen is None else min(self.seen, at)
-        self.gap_from = since if self.gap_from is None else min(self.gap_from, since)
+        if self.gap_from is None:
+            self.gap_from = at if self.seen is None else min(self.seen, at)
 
     # The trading date (docs/bars.md 3)
 
@@ -169,6 +170,7 @@ class Instrument:
             if p.quantity is None and not self._contact_volume(p, volume, at, stamp, case4=False):
                 return
         self.has_volume |= volume is not None
+        self.price_only |= volume is None
         if not self._sane(p):
             self.stats["price_rejected"] += 1
             self._quote_fields(p, stamp, self._raw(p))
@@ -206,6 +208,7 @@ class Instrument:
         if volume == 0 and not case4:
             self.average = p.average
             self._seed(p)
+            self.stats["price_rejected"] += not self._sane(p)
         elif at.ltt and self.day.phase(at.ltt) == "preopen" and not case4:
             return True
         else:
