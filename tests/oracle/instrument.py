@@ -69,13 +69,16 @@ class Instrument:
         self.gap_from: int | None = None
         self.last_accepted: tuple | None = None
         self.oi = self.oi_key = None
+        self.price_only = self.has_volume = False
         self._new_date()
 
     def _new_date(self) -> None:
         self.top, self.average, self.trade_time = 0, 0, None
         self.high = self.low = self.seen = self.joined = None
         self.offset = self.wraps = self.baseline = self.lows = self.low_since = 0
-        self.clamps, self.complete, self.has_volume, self.price_only = True, True, False, False
+        self.clamps, self.complete = True, True
+        # An instrument that has only shown prices is met for the first time by its first volume, on any date.
+        self.price_only, self.has_volume = self.price_only and not self.has_volume, False
         self.prints: list[Hit] = []
         self.bookings: list[list] = []
         self.rebased = 0
@@ -208,7 +211,6 @@ class Instrument:
         if volume == 0 and not case4:
             self.average = p.average
             self._seed(p)
-            self.stats["price_rejected"] += not self._sane(p)
         elif at.ltt and self.day.phase(at.ltt) == "preopen" and not case4:
             return True
         else:
