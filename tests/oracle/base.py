@@ -135,7 +135,9 @@ class Base:
         if state.joined is not None and span[0] <= state.joined < span[1]:
             bar.flags |= PARTIAL
             bar.joined = state.joined
-        before = [other for other in self.bars if other.start < bar.start]
+        inserted = self.newest is not None and self.newest.start > bar.start
+        known = self.bars if inserted else [*self.final, *self.bars]
+        before = [other for other in known if other.start < bar.start]
         if state.oi_key is not None and state.oi_key[0] < bar.end:
             bar.oi, bar.oi_key = state.oi, state.oi_key
         elif before:
