@@ -1,23 +1,27 @@
 //! Stage 5, aggregate: one snapshot at a time into the bars of its instrument (docs/bars.md §3-§9).
 //!
 //! [`Book`] holds every instrument's state, slot by slot. The common ticks, an in-order trade inside the
-//! newest bar and a repeat without a trade, are done in `quick`; every other case goes the long way
-//! through `tick`, which calls the files beside this one: `contact` (dates, first contact, gaps),
-//! `trade`, `late`, `price` (instruments without volume), `close` (sealing, folds, final bars), `daily` (day,
-//! week and month) and `history` (minutes from a broker's history).
+//! newest bar and a repeat without a trade, are done in `quick`; every other case goes the long way:
+//! `contact` (dates, first contact, gaps), `tick` (what kind of packet is it), `trade`, `late`, `price`
+//! (instruments without volume), `updates` (bars without time). `close` seals by the clock, `group` and
+//! `fold` make n-minute bars of minutes, `revise` changes what is sealed and folds away what is final,
+//! `reading` answers readers, `history` and its neighbours join a broker's bars, `daily` makes days.
 
 mod close;
 mod contact;
 mod daily;
 mod fold;
+mod group;
 mod history;
 mod joined;
 mod late;
 mod options;
 mod price;
 mod quick;
+mod reading;
 mod refold;
 mod repair;
+mod revise;
 mod state;
 mod tick;
 mod trade;

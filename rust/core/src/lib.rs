@@ -3,7 +3,7 @@
 //! The layout is the pipeline; a stage knows the stages above it, never one below it:
 //!
 //! ```text
-//! units -> error -> wire -> tick -> session -> bar -> aggregate -> ring -> engine
+//! units, interval -> error -> wire -> tick -> session -> bar, nontime -> aggregate -> ring -> engine
 //! ```
 //!
 //! The crate is pure: no clock, no socket, no file, no thread. Time and randomness are arguments, and

@@ -1,11 +1,10 @@
 //! Sealing by the clock, folds, revisions, and bars that become final (docs/bars.md §8; R25, R27).
 
-use crate::bar::{Level, Row, Said, flags};
-use crate::session::{Phase, Span};
-use crate::units::{DAY, MINUTE, Ns, ist_day};
+use crate::bar::{Level, Said, flags};
+use crate::units::{DAY, MINUTE, Ns};
 
 use super::state::{Clock, EventKind, NO_TIME};
-use super::{Account, Base, Book, NEVER};
+use super::{Base, Book, NEVER};
 
 impl Book {
     /// Something of the instrument is due when its bar that ends at `end` closes.
@@ -81,7 +80,7 @@ impl Book {
         }
     }
 
-    fn extra_said(&self, slot: usize, which: usize, sealed: bool) -> Option<Said> {
+    pub(super) fn extra_said(&self, slot: usize, which: usize, sealed: bool) -> Option<Said> {
         let bar = self.cold[slot].extra[which]
             .as_ref()
             .filter(|bar| bar.sealed == sealed)?;
@@ -89,7 +88,7 @@ impl Book {
     }
 
     /// Every interval's series, in the order in which bars of one time are sealed.
-    fn timed_series(&self) -> Vec<usize> {
+    pub(super) fn timed_series(&self) -> Vec<usize> {
         // A date has its auctions in its own numbers.
         let folds = || {
             self.plans
@@ -171,7 +170,7 @@ impl Book {
     }
 
     /// What the oldest bars of a base say, at most `count` of them.
-    fn say_first(&self, slot: usize, base: usize, count: usize, out: &mut Vec<Said>) {
+    pub(super) fn say_first(&self, slot: usize, base: usize, count: usize, out: &mut Vec<Said>) {
         out.clear();
         let at = slot * self.bases.len() + base;
         let newest = &self.newest[at];
@@ -186,67 +185,6 @@ impl Book {
             before = Some(end);
             out.push(said);
         }
-    }
-
-    /// The bars of an n-minute interval that can still change, given what the minutes say.
-    #[inline]
-    pub(super) fn fold_groups(
-        &mut self,
-        slot: usize,
-        plan: usize,
-        said: &[Said],
-        mut each: impl FnMut(&mut Self, &Said),
-    ) {
-        let at = slot * self.plans.len() + plan;
-        let ns = self.plans[plan].ns;
-        let mut held = self.folds[at].held();
-        let mut i = 0;
-        while i < said.len() {
-            let span = self.fold_span(slot, at, ns, said[i].start);
-            if let Some(start) = held.filter(|start| *start < span.start && *start > self.folds[at].sealed) {
-                self.fold_alone(slot, at, ns, start, &mut each);
-            }
-            held = None;
-            let mut sum = self.folds[at].of(span);
-            while i < said.len() && said[i].start < span.end {
-                sum.absorb(&said[i]);
-                i += 1;
-            }
-            each(self, &sum);
-        }
-        if let Some(start) = held.filter(|start| *start > self.folds[at].sealed) {
-            self.fold_alone(slot, at, ns, start, &mut each);
-        }
-    }
-
-    /// A bucket all of whose minutes are final.
-    #[cold]
-    fn fold_alone(
-        &mut self,
-        slot: usize,
-        at: usize,
-        ns: Ns,
-        start: Ns,
-        each: &mut impl FnMut(&mut Self, &Said),
-    ) {
-        let span = self.fold_span(slot, at, ns, start);
-        let sum = self.folds[at].of(span);
-        each(self, &sum);
-    }
-
-    #[inline]
-    fn fold_span(&mut self, slot: usize, at: usize, ns: Ns, start: Ns) -> Span {
-        let cached = self.folds[at].span;
-        if cached.start <= start && start < cached.end {
-            return cached;
-        }
-        let alone = Span {
-            start,
-            end: start.saturating_add(MINUTE),
-        };
-        let span = self.span_of(slot, ns, start).unwrap_or(alone);
-        self.folds[at].span = span;
-        span
     }
 
     fn close_folds(&mut self, slot: usize, sealing: Ns, said: &[Said]) -> Ns {
@@ -295,127 +233,12 @@ impl Book {
 
     /// Appends a row, where in time it belongs, with `flags` besides what the bar says.
     #[inline]
-    fn seal(&mut self, slot: usize, interval: usize, said: &Said, flags: u32) {
+    pub(super) fn seal(&mut self, slot: usize, interval: usize, said: &Said, flags: u32) {
         let row = self.row_of(slot, interval, said, flags);
         self.tally.bars_closed += u64::from(interval < self.series());
         self.ring(slot, interval).put(row);
         self.emit(slot, interval, EventKind::Closed, row);
         self.after_day(slot, interval, row.time);
-    }
-
-    /// A minute that opens inside an n-minute bar that is sealed already revises it.
-    pub(super) fn fold_may_change(&mut self, slot: usize, base: usize, start: Ns) {
-        if base > 0 || self.bases[0].ns != MINUTE {
-            return;
-        }
-        for plan in 0..self.plans.len() {
-            let sealed = self.folds[slot * self.plans.len() + plan].sealed;
-            self.dirty |= start < sealed.saturating_add(self.plans[plan].ns);
-        }
-    }
-
-    /// Compares sealed bars that are not final with what they say now, and publishes what changed.
-    #[cold]
-    pub(super) fn resync(&mut self, slot: usize) {
-        for which in 0..2 {
-            if let Some(said) = self.extra_said(slot, which, true) {
-                for series in self.timed_series() {
-                    self.revise(slot, series, &said, 0);
-                }
-            }
-        }
-        let mut said = std::mem::take(&mut self.said);
-        for base in 0..self.bases.len() {
-            let at = slot * self.bases.len() + base;
-            self.say(slot, base, &mut said);
-            for (i, what) in said.iter().enumerate() {
-                let bar = self.older[at].get(i).unwrap_or(&self.newest[at]);
-                if let (true, Some(interval)) = (bar.sealed, self.bases[base].interval) {
-                    self.revise(slot, interval, what, 0);
-                }
-            }
-            if base == 0 && self.bases[0].ns == MINUTE {
-                for plan in 0..self.plans.len() {
-                    let fold = slot * self.plans.len() + plan;
-                    self.fold_groups(slot, plan, &said, |book, bar| {
-                        if bar.start <= book.folds[fold].sealed {
-                            let flags = book.joined(slot, bar);
-                            book.revise(slot, book.plans[plan].interval, bar, flags);
-                        }
-                    });
-                }
-            }
-        }
-        self.said = said;
-    }
-
-    fn revise(&mut self, slot: usize, interval: usize, said: &Said, flags: u32) {
-        let row = self.row_of(slot, interval, said, flags);
-        match self.ring(slot, interval).find(row.time) {
-            Some(held) if held.says_the_same(&row) => {}
-            Some(held) => {
-                let row = Row {
-                    rev: held.rev.saturating_add(1),
-                    ..row
-                };
-                self.tally.bars_revised += 1;
-                self.ring(slot, interval).put(row);
-                self.emit(slot, interval, EventKind::Revised, row);
-                self.after_day(slot, interval, row.time);
-            }
-            None => self.seal(slot, interval, said, flags),
-        }
-    }
-
-    /// Folds away what became final, when a tick opens a bar: work that the closing second need not do.
-    pub(super) fn retire_before(&mut self, slot: usize, base: usize, now: Ns) {
-        let at = slot * self.bases.len() + base;
-        let after = self.options.final_after();
-        if now == NO_TIME
-            || self.older[at]
-                .first()
-                .is_none_or(|bar| bar.end.saturating_add(after) >= now)
-        {
-            return;
-        }
-        let mut said = std::mem::take(&mut self.said);
-        // The bar just opened, and the one before it, have nothing to say here.
-        let last = self.older[at].partition_point(|bar| bar.end.saturating_add(after) < now);
-        self.say_first(slot, base, last, &mut said);
-        self.retire(slot, base, now, &said, base == 0 && self.bases[0].ns == MINUTE);
-        self.said = said;
-    }
-
-    /// Final bars go into the folds and into the floor of the bar after them.
-    fn retire(&mut self, slot: usize, base: usize, now: Ns, said: &[Said], folds: bool) {
-        let at = slot * self.bases.len() + base;
-        let after = self.options.final_after();
-        let last = self.older[at]
-            .iter()
-            .take_while(|bar| bar.end.saturating_add(after) < now)
-            .count();
-        if last == 0 {
-            return;
-        }
-        for minute in &said[..last] {
-            if base == 0 {
-                self.cold[slot].account.bars += minute.volume;
-            }
-            for plan in 0..if folds { self.plans.len() } else { 0 } {
-                let fold = slot * self.plans.len() + plan;
-                let span = self.fold_span(slot, fold, self.plans[plan].ns, minute.start);
-                self.folds[fold].keep(span, minute);
-            }
-        }
-        let mut before: Option<Level> = None;
-        for bar in self.older[at].drain(..last) {
-            let carry = before.map_or(bar.floor, |end| end.join(bar.floor));
-            before = Some(carry.join(bar.top()));
-        }
-        let next = self.older[at].first_mut().unwrap_or(&mut self.newest[at]);
-        if let Some(end) = before {
-            next.floor = end.join(next.floor);
-        }
     }
 
     /// Gives an open interest to the bars that end after its stamp (R30).
@@ -437,104 +260,5 @@ impl Book {
                 }
             }
         }
-    }
-
-    /// Where the volume of the instrument's date went; bars that are still open included.
-    #[must_use]
-    pub fn account(&mut self, slot: usize) -> Account {
-        self.settle_quick(slot);
-        let cold = &self.cold[slot];
-        let mut account = Account {
-            last: self.hot[slot].v_star,
-            ..cold.account
-        };
-        if !self.bases.is_empty() {
-            let mut said = Vec::new();
-            self.say(slot, 0, &mut said);
-            account.bars += said.iter().map(|bar| bar.volume).sum::<i64>();
-        }
-        account
-    }
-
-    /// The accounts of all the instrument's dates, added up.
-    #[must_use]
-    pub fn account_of_all_days(&mut self, slot: usize) -> Account {
-        let today = self.account(slot);
-        let mut sum = self.cold[slot].past;
-        sum.add(&today);
-        sum
-    }
-
-    /// The bars of an interval that are not sealed yet, oldest first, each with its end; the last is still forming.
-    #[must_use]
-    pub fn unsealed(&mut self, slot: usize, interval: usize) -> Vec<(Row, Ns)> {
-        self.settle_quick(slot);
-        let kind = interval.checked_sub(self.intervals.len());
-        if let Some(kind) = kind.filter(|kind| *kind < self.nontime.len()) {
-            return self.nontime_forming(slot, kind).into_iter().collect();
-        }
-        let timed = self
-            .intervals
-            .get(interval)
-            .is_some_and(|known| known.ns().is_some());
-        let mut said = Vec::new();
-        let mut out = Vec::new();
-        if timed {
-            out.extend(self.extra_said(slot, 0, false));
-        }
-        if let Some(base) = self.bases.iter().position(|base| base.interval == Some(interval)) {
-            self.say(slot, base, &mut said);
-            let at = slot * self.bases.len() + base;
-            let sealed = |i: usize| self.older[at].get(i).unwrap_or(&self.newest[at]).sealed;
-            out.extend(
-                said.iter()
-                    .enumerate()
-                    .filter(|(i, _)| !sealed(*i))
-                    .map(|(_, bar)| *bar),
-            );
-        } else if let Some(plan) = self.plans.iter().position(|plan| plan.interval == interval) {
-            self.say(slot, 0, &mut said);
-            let fold = slot * self.plans.len() + plan;
-            self.fold_groups(slot, plan, &said, |book, bar| {
-                if bar.start > book.folds[fold].sealed {
-                    let flags = bar.flags | book.joined(slot, bar);
-                    out.push(Said { flags, ..*bar });
-                }
-            });
-        }
-        if timed {
-            out.extend(self.extra_said(slot, 1, false));
-        }
-        let mut rows: Vec<_> = out
-            .into_iter()
-            .map(|bar| (self.row_of(slot, interval, &bar, 0), bar.end))
-            .collect();
-        rows.extend(self.awaited_rows(slot, interval, &rows));
-        rows.extend(self.open_period(slot, interval));
-        rows
-    }
-
-    /// The end of the bar of an interval that starts at `start`.
-    #[must_use]
-    pub fn end_of(&self, slot: usize, interval: usize, start: Ns) -> Ns {
-        let Some(ns) = self.intervals.get(interval).and_then(|interval| interval.ns()) else {
-            return self.calendar_end(slot, interval, start);
-        };
-        let schedule = self.schedule_of(slot, ist_day(start));
-        let bucket = schedule.bucket(start, ns, self.options.anchor, self.options.tail);
-        bucket.map_or_else(
-            || match schedule.phase(start) {
-                Phase::PreOpen => schedule.open().unwrap_or(start),
-                Phase::PostClose => schedule.post.map_or(start, |post| post.end),
-                _ => start,
-            },
-            |span| span.end,
-        )
-    }
-
-    /// Brings the bars up to date for a reader.
-    fn settle_quick(&mut self, slot: usize) {
-        self.spill(slot);
-        self.refresh(slot);
     }
 }
