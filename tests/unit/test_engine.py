@@ -220,8 +220,8 @@ def test_a_wrong_option_is_an_error_that_names_it_and_the_value(
 
 @pytest.mark.parametrize(
     "option",
-    ["bucket_by", "edge_split", "anchor", "tail", "preopen", "open_source", "postclose", "gap_volume", "extremes", "vwap",
-     "atp_rounding", "close_on", "volume", "week_start"],
+    ["bucket_by", "edge_split", "anchor", "tail", "preopen", "open_source", "postclose", "gap_volume", "extremes",
+     "vwap", "atp_rounding", "close_on", "volume", "week_start"],
 )  # fmt: skip
 def test_a_wrong_word_for_an_option_is_answered_with_the_right_ones(option: str) -> None:
     with pytest.raises(ValueError, match=rf'^{option} must be one of "\w+", .*: "Wrong"$'):
