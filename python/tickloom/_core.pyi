@@ -163,7 +163,7 @@ class Engine:
         close_on: Literal["watermark", "next_tick"] = "watermark",
         volume: Literal["cumulative", "none"] = "cumulative", week_start: Literal["monday", "sunday"] = "monday",
         sessions: str | None = None, scales: PriceScales | None = None, max_instruments: int = 20_000,
-        max_events: int = 262_144,
+        max_events: int = 131_072,
     ) -> Self: ...  # fmt: skip
     @property
     def intervals(self) -> list[str]:
