@@ -295,7 +295,10 @@ impl Book {
             if hot.ets_star < older.max(closed) {
                 return None;
             }
+            // A price of a volume rollback may lie at a later trade time than the last trade (R14 ii).
+            let in_order = newest.last_t <= hot.ltt_star;
             if newest.exists && !newest.sealed {
+                end = if in_order { end } else { Ns::MIN };
                 (start, end) = (start.max(newest.start), end.min(newest.end));
                 if newest.end > hot.ets_star {
                     ets_end = ets_end.min(newest.end);
