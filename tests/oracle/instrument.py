@@ -69,7 +69,6 @@ class Instrument:
         self.gap_from: int | None = None
         self.last_accepted: tuple | None = None
         self.oi = self.oi_key = None
-        self.price_only = self.has_volume = False
         self._new_date()
 
     def _new_date(self) -> None:
@@ -77,8 +76,7 @@ class Instrument:
         self.high = self.low = self.seen = self.joined = None
         self.offset = self.wraps = self.baseline = self.lows = self.low_since = 0
         self.clamps, self.complete = True, True
-        # An instrument that has only shown prices is met for the first time by its first volume, on any date.
-        self.price_only, self.has_volume = self.price_only and not self.has_volume, False
+        self.price_only = self.has_volume = False
         self.prints: list[Hit] = []
         self.bookings: list[list] = []
         self.rebased = 0
@@ -225,7 +223,7 @@ class Instrument:
         return False
 
     def _seed(self, p: Packet) -> None:
-        self.high, self.low = p.high or None, p.low or None
+        self.high, self.low = highest(self.high, p.high or None), lowest(self.low, p.low or None)
 
     def _quote_fields(self, p: Packet, stamp: int, volume: int) -> None:
         """Stamps and OI of any accepted packet of the date (docs/bars.md 5)."""
@@ -239,7 +237,7 @@ class Instrument:
                     bar.take_oi(key, p.oi)
 
     def _raw(self, p: Packet) -> int:
-        return (p.volume or 0) + self.offset
+        return 0 if self.options["volume"] == "none" else (p.volume or 0) + self.offset
 
     def _sane(self, p: Packet) -> bool:
         """R21: a price that the packet itself does not contradict."""
