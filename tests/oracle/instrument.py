@@ -290,7 +290,8 @@ class Instrument:
 
     def _trade(self, hit: Hit, at: Stamps, stamp: int) -> None:
         t = hit.shot.t
-        if self.trade_time is not None and t < self.trade_time:
+        barred = self.day.phase(t) != "continuous" and self.bases[0].span(self.day, t) is not None
+        if self.trade_time is not None and t < self.trade_time and not barred:
             spans = [(base, base.amendable(self.day, t)) for base in self.bases]
             closed = [span for base, span in spans if span and base.is_final(span[1], at.clock)]
             if closed and hit.source == 1 and at.ets:
@@ -308,7 +309,7 @@ class Instrument:
         self.gap_from = None
         self._book_trade(hit, at.clock)
         self._advance(hit)
-        self.trade_time = hit.shot.t
+        self.trade_time = hit.shot.t if self.trade_time is None else max(self.trade_time, hit.shot.t)
 
     def _advance(self, hit: Hit) -> None:
         self.top, self.average = hit.shot.volume, hit.average
