@@ -115,8 +115,9 @@ class Instrument:
             self._dated(p, at, events)
         else:
             self.stats["untimed"] += 1
-        for base, before in zip(self.bases, newest, strict=True):
+        for base in self.bases:
             base.revise(at.clock, self.divisor, events)
+        for base, before in zip(self.bases, newest, strict=True):
             if self.options["close_on"] == "next_tick" and base.newest is not before and base.newest is not None:
                 start = base.newest.start
                 base.seal(lambda _, end: end <= start, self.divisor, events)  # noqa: B023 - used at once
