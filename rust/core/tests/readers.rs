@@ -66,6 +66,18 @@ fn read(page: &Page, start: usize, end: usize) -> u64 {
     sum
 }
 
+/// Reads the row that was published last at once, last word first: a length that came too early shows here.
+fn read_newest(page: &Page) {
+    let newest = page.len() - 1;
+    let value = |column: usize| page.column(column)[newest].load(Ordering::Relaxed);
+    let words: [u64; WORDS] = core::array::from_fn(|at| value(WORDS - 1 - at));
+    let seed = words[WORDS - 2];
+    for (at, got) in words.into_iter().rev().enumerate() {
+        let expected = if at == 1 { seed } else { word(seed, at as u64) };
+        assert_eq!(got, expected, "column {at} of the newest row is torn");
+    }
+}
+
 fn of(view: &View) -> u64 {
     read(&view.page, view.start, view.end)
 }
@@ -119,6 +131,7 @@ fn run(reads: u64) -> Run {
                 let sum = of(&view);
                 for _ in 2..LOOKS {
                     // Without the lock, while the writer is at the same page.
+                    read_newest(&view.page);
                     read(&view.page, view.start, view.page.len());
                 }
                 assert_eq!(of(&view), sum, "a view has changed");
