@@ -3,7 +3,7 @@
 //! The layout is the pipeline; a stage knows the stages above it, never one below it:
 //!
 //! ```text
-//! units, interval -> error -> wire -> tick -> session -> bar, nontime -> aggregate -> ring -> engine
+//! units -> error -> wire -> tick -> interval -> session -> bar -> nontime -> aggregate -> ring -> engine
 //! ```
 //!
 //! The crate is pure: no clock, no socket, no file, no thread. Time and randomness are arguments, and

@@ -24,7 +24,7 @@ pub(super) enum Contact {
 
 impl Book {
     /// Decides whether a packet belongs to the instrument's trading date, changing the date where it must.
-    pub(super) fn contact(&mut self, slot: usize, s: &Snap) -> Contact {
+    pub(super) fn contact(&mut self, slot: usize, s: &Snap, clock: &Clock) -> Contact {
         if s.stamp == NO_TIME {
             self.tally.untimed += 1;
             return Contact::Nothing;
@@ -33,7 +33,7 @@ impl Book {
         let day = self.cold[slot].day;
         let broken = self.cold[slot].gap_from.is_some() && date > day;
         if day == NO_DAY || broken {
-            return self.first_contact(slot, s, date);
+            return self.first_contact(slot, s, clock, date);
         }
         if date < day {
             self.tally.stale += 1;
@@ -47,8 +47,8 @@ impl Book {
                 return Contact::Nothing;
             }
             self.begin_day(slot, date);
-            if untimed && s.volume > old && old > 0 {
-                self.join(slot, s);
+            if untimed && s.has_volume && s.volume > old {
+                self.join(slot, s, clock);
                 return Contact::Seeded;
             }
         }
@@ -59,12 +59,12 @@ impl Book {
         // Volume after a time without it: the mode was raised, the day's volume so far is no delta (R12).
         if s.has_volume && self.cold[slot].priced && !self.hot[slot].has_volume {
             self.gap_was_empty(slot);
-            return self.first_volume(slot, s);
+            return self.first_volume(slot, s, clock);
         }
         Contact::Ordinary
     }
 
-    fn first_contact(&mut self, slot: usize, s: &Snap, date: i64) -> Contact {
+    fn first_contact(&mut self, slot: usize, s: &Snap, clock: &Clock, date: i64) -> Contact {
         self.tally.contacts += 1;
         let now_day = if s.rx > 0 { ist_day(s.rx) } else { date };
         let stale = date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date);
@@ -86,11 +86,11 @@ impl Book {
             self.seed(slot, s);
             return Contact::Ordinary;
         }
-        self.first_volume(slot, s)
+        self.first_volume(slot, s, clock)
     }
 
     /// First contact with a date's volume: nothing yet, the opening auction, or joined in mid-session (R12).
-    fn first_volume(&mut self, slot: usize, s: &Snap) -> Contact {
+    fn first_volume(&mut self, slot: usize, s: &Snap, clock: &Clock) -> Contact {
         if s.volume == 0 {
             self.seed(slot, s);
             return Contact::Seeded;
@@ -98,12 +98,12 @@ impl Book {
         if s.ltt != 0 && self.cold[slot].schedule.phase(s.ltt) == Phase::PreOpen {
             return Contact::Ordinary;
         }
-        self.join(slot, s);
+        self.join(slot, s, clock);
         Contact::Seeded
     }
 
     /// Joined in mid-session: the first volume is the baseline, nothing is counted (R12 b).
-    fn join(&mut self, slot: usize, s: &Snap) {
+    fn join(&mut self, slot: usize, s: &Snap, clock: &Clock) {
         self.seed(slot, s);
         let hot = &mut self.hot[slot];
         hot.v_star = s.volume;
@@ -115,12 +115,13 @@ impl Book {
         cold.complete = false;
         cold.t_join = s.stamp;
         // Bars that prices alone have made so far begin at this volume too.
-        let bases = self.bases.len();
+        let (bases, after) = (self.bases.len(), self.options.final_after());
         for at in slot * bases..(slot + 1) * bases {
             for bar in self.older[at].iter_mut().chain([&mut self.newest[at]]) {
                 bar.floor.v = s.volume;
                 bar.floor.a = s.average;
-                if bar.exists && bar.contains(s.stamp) {
+                let open = clock.now == NO_TIME || bar.end.saturating_add(after) >= clock.now;
+                if bar.exists && open && bar.contains(s.stamp) {
                     bar.flags |= flags::PARTIAL;
                     bar.uncovered += s.stamp - bar.start;
                     self.dirty |= bar.sealed;

@@ -14,15 +14,13 @@ impl Book {
     #[inline(never)]
     pub fn price_tick(&mut self, slot: usize, s: &Snap, clock: &Clock) {
         self.spill(slot);
-        let contact = self.contact(
-            slot,
-            &Snap {
-                has_volume: false,
-                volume: 0,
-                average: 0,
-                ..*s
-            },
-        );
+        let undated = Snap {
+            has_volume: false,
+            volume: 0,
+            average: 0,
+            ..*s
+        };
+        let contact = self.contact(slot, &undated, clock);
         let s = &Snap {
             has_volume: false,
             volume: 0,

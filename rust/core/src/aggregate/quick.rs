@@ -16,6 +16,8 @@ use super::{Book, BucketBy};
 const SMALL: u32 = 1 << 30;
 /// A trade stamp may run ahead of its packet's exchange stamp by this many seconds (R2).
 const LTT_AHEAD: u32 = 2;
+/// A broker's "no price" (R21).
+const NO_PRICE: u32 = 1 << 31;
 /// No trade time: matches no packet's.
 const NO_LTT: u32 = u32::MAX;
 
@@ -167,7 +169,7 @@ impl Book {
         );
         let (high, low, oi) = (w.high.get(), w.low.get(), w.oi.get());
         // The day's extremes bound the price; none at all (0) is for the long way to judge.
-        let sane = price >= low && price <= high && low != 0;
+        let sane = price >= low && price <= high && low != 0 && price != NO_PRICE;
         if !(sane & (ets >= q.ets) & (ets < q.ets_end) & (ets <= limit) & (ltt <= limit)) {
             return false;
         }

@@ -44,7 +44,7 @@ impl Book {
             return;
         }
         self.spill(slot);
-        match self.contact(slot, s) {
+        match self.contact(slot, s, clock) {
             Contact::Nothing => return self.refresh(slot),
             Contact::Stamps => return self.settle(slot, s, clock),
             Contact::Seeded => {

@@ -319,6 +319,9 @@ impl Book {
                 let mut bar = self.new_bar(slot, span, level, None);
                 bar.straddle = hot.ets_star == NO_TIME || hot.ets_star < span.start;
                 bar.flags |= flags::AUCTION;
+                if std::mem::take(&mut self.cold[slot].rebase_due) != 0 {
+                    bar.flags |= flags::VOL_REBASED;
+                }
                 bar
             }
         };
