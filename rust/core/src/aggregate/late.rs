@@ -146,7 +146,7 @@ impl Book {
             };
             let floor = chain.get(at).map_or(now, |next| next.floor);
             let before = at.checked_sub(1).map(|before| chain[before]);
-            let before = before.filter(|bar| self.is_open_to_change(bar.end, clock));
+            let before = before.filter(|bar| at == chain.len() || self.is_open_to_change(bar.end, clock));
             let mut bar = self.new_bar(slot, span, floor, before);
             if let Some(next) = chain.get_mut(at).filter(|_| at == 0) {
                 // The date's first bar is the first by start.
