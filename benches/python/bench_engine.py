@@ -92,7 +92,7 @@ def candles_of(length: int) -> tl.Candles:
 
 def read_column(candles: list[tl.Candles]) -> None:
     for each in candles:
-        each.close  # noqa: B018
+        each.close  # noqa: B018 - reading it is what is timed
 
 
 @pytest.mark.parametrize("length", (10, 500))
