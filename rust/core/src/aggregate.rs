@@ -7,6 +7,7 @@
 //! `fold` make n-minute bars of minutes, `revise` changes what is sealed and folds away what is final,
 //! `reading` answers readers, `history` and its neighbours join a broker's bars, `daily` makes days.
 
+mod brief;
 mod close;
 mod contact;
 mod daily;
@@ -25,6 +26,7 @@ mod revise;
 mod state;
 mod tick;
 mod trade;
+mod turn;
 mod updates;
 
 pub use fold::FoldPlan;
@@ -36,7 +38,6 @@ pub use options::{
 pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tally};
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::bar::{Bar, Row, Said};
 use crate::interval::Interval;
@@ -44,6 +45,7 @@ use crate::ring::{Page, Ring};
 use crate::session::{ClassId, Schedule, SessionTable};
 use crate::units::{DAY, MINUTE, Ns};
 
+use brief::Turn;
 use daily::Calendar;
 use fold::Fold;
 use quick::Seat;
@@ -74,6 +76,8 @@ pub struct Book {
     bases: Vec<Base>,
     plans: Vec<FoldPlan>,
     seats: Vec<Seat>,
+    /// By slot; empty where the options leave no turn to the short way.
+    turns: Vec<Turn>,
     hot: Vec<Hot>,
     cold: Vec<Cold>,
     /// By slot, then base.
@@ -89,7 +93,7 @@ pub struct Book {
     pub(crate) events: VecDeque<Event>,
     max_events: usize,
     pub(crate) tally: Tally,
-    empty: Arc<Page>,
+    empty: Page,
     said: Vec<Said>,
     /// A sealed bar may say something else since the packet began.
     dirty: bool,
@@ -100,6 +104,10 @@ pub struct Book {
     quick_bounded: bool,
     quick_trades: bool,
     quick_gap: u32,
+    base_seconds: u32,
+    fold_seconds: Vec<u32>,
+    /// By minute of a leg: when the first of the folds ends that contain it, in seconds of the leg.
+    first_ends: Vec<u32>,
     /// Bars are counted from the leg's start and end with it: the common grid.
     plain: bool,
 }
@@ -136,6 +144,7 @@ impl Book {
             bases: made.bases,
             plans: made.plans,
             seats: Vec::new(),
+            turns: Vec::new(),
             hot: Vec::new(),
             cold: Vec::new(),
             newest: Vec::new(),
@@ -147,7 +156,7 @@ impl Book {
             events: VecDeque::new(),
             max_events: max_events.max(1),
             tally: Tally::default(),
-            empty: Arc::new(Page::new(0)),
+            empty: Page::new(0),
             said: Vec::new(),
             dirty: false,
             opened: 0,
@@ -155,6 +164,9 @@ impl Book {
             quick_bounded: false,
             quick_trades: false,
             quick_gap: 0,
+            base_seconds: 0,
+            fold_seconds: Vec::new(),
+            first_ends: Vec::new(),
             plain: false,
         };
         book.tune();
@@ -165,6 +177,9 @@ impl Book {
     pub fn add(&mut self, class: ClassId, divisor: i64, tick: i64, baseline: Option<i64>) -> usize {
         let slot = self.hot.len();
         self.seats.push(Seat::EMPTY);
+        if self.may_turn() {
+            self.turns.push(Turn::NONE);
+        }
         self.hot.push(Hot::new(tick));
         let closed = self.sessions.schedule(class, state::NO_DAY);
         self.cold.push(Cold::new(class, closed, divisor, baseline));

@@ -3,31 +3,26 @@
 //! `apply` walks a frame, finds each packet's instrument, and lets the [`Book`] do the rest; it keeps
 //! the clocks of docs/bars.md §2 and the last packet of every instrument.
 
+mod apply;
 mod board;
 mod history;
 mod panel;
 mod push;
 mod snap;
 
-use zerocopy::FromBytes;
-
-use crate::aggregate::{Book, Clock, Event, Options, Snap, Tally};
-use crate::error::DecodeError;
+use crate::aggregate::{Book, Event, Options, Tally};
 use crate::interval::Interval;
 use crate::lookup::TokenMap;
 use crate::session::{ClassId, SessionTable};
 use crate::units::{Ns, SECOND};
-use crate::wire::kite::packet::Full;
+use crate::wire::kite::ScaleTable;
 use crate::wire::kite::scale::segment;
-use crate::wire::kite::{Census, Frame, Packet, ScaleTable, frame};
 
 use board::Raw;
 pub use history::{JoinError, RowFault};
 pub use panel::{Fill, Panel};
 pub use push::{PushError, Pushed};
 
-/// How many packets are looked up before the first of them is applied.
-const AHEAD: usize = 16;
 /// A token that is not tracked yet, or a packet without one.
 const NO_SLOT: u32 = u32::MAX;
 /// No instant.
@@ -212,145 +207,6 @@ impl Engine {
         let divisor = i64::from(self.scales.of(token).divisor());
         let class = self.book.sessions.class_of_segment(segment(token));
         self.add(token, class, divisor, default_tick(token, divisor), None)
-    }
-
-    /// Applies one frame received at `rx` (0 = unknown).
-    ///
-    /// # Errors
-    /// [`DecodeError`] if not one whole packet could be read; what was aggregated before stays.
-    #[inline]
-    pub fn apply(&mut self, bytes: &[u8], rx: Ns) -> Result<Census, DecodeError> {
-        let limit = if rx > 0 {
-            rx.saturating_add(ODD_DELAY)
-        } else {
-            Ns::MAX
-        };
-        let limit_s = u32::try_from(limit / SECOND).unwrap_or(u32::MAX);
-        let mut walk = frame(bytes);
-        let mut applied = Census {
-            is_heartbeat: walk.is_heartbeat(),
-            ..Census::default()
-        };
-        let mut next: [(&[u8], u32); AHEAD] = [(&[], NO_SLOT); AHEAD];
-        loop {
-            let found = self.look_ahead(&mut walk, &mut next);
-            for &(body, known) in &next[..found] {
-                if let (Ok(full), true) = (Full::ref_from_bytes(body), known != NO_SLOT) {
-                    applied.ticks += 1;
-                    self.full(known as usize, full, rx, limit, limit_s);
-                } else {
-                    self.other(body, rx, limit, limit_s, &mut applied);
-                }
-            }
-            if found < AHEAD {
-                break;
-            }
-        }
-        applied.error = walk.error();
-        applied.rejected = walk.announced() - applied.ticks;
-        self.counts.frames += 1;
-        self.counts.heartbeats += u64::from(applied.is_heartbeat);
-        self.counts.packets += walk.announced() as u64;
-        self.counts.ticks += applied.ticks as u64;
-        self.counts.rejected += applied.rejected as u64;
-        match applied.error {
-            Some(error) if walk.missing() == walk.announced() => {
-                self.counts.bad_frames += 1;
-                Err(error)
-            }
-            _ => Ok(applied),
-        }
-    }
-
-    /// Finds the slots of the next packets and touches what they will need, so that the cache misses of many
-    /// packets are waited for together. Gives how many packets there are, at most [`AHEAD`].
-    #[inline(always)]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "there are fewer slots than u32 has values"
-    )]
-    fn look_ahead<'a>(&self, walk: &mut Frame<'a>, next: &mut [(&'a [u8], u32); AHEAD]) -> usize {
-        let mut touched = 0;
-        let mut found = 0;
-        while found < AHEAD {
-            let Some(body) = walk.next() else { break };
-            let token = body.first_chunk::<4>().map(|token| u32::from_be_bytes(*token));
-            let known = token.and_then(|token| self.tokens.get(token));
-            if let Some(slot) = known {
-                touched ^= self.book.touch(slot);
-            }
-            next[found] = (body, known.map_or(NO_SLOT, |slot| slot as u32));
-            found += 1;
-        }
-        std::hint::black_box(touched);
-        found
-    }
-
-    #[inline(always)]
-    fn full(&mut self, slot: usize, full: &Full, rx: Ns, limit: Ns, limit_s: u32) {
-        if self.book.quick(slot, full, limit_s) {
-            let ets = Ns::from(full.exchange_timestamp.get()) * SECOND;
-            if rx > 0 {
-                self.sample(rx - ets);
-            }
-            if ets > self.watermark {
-                self.tick_clock(ets, rx);
-            }
-        } else {
-            self.long_way(slot, full, rx, limit);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn long_way(&mut self, slot: usize, full: &Full, rx: Ns, limit: Ns) {
-        self.raws[slot].take_full(full);
-        self.book.went_the_long_way(slot);
-        let snap = self.snap_full(full, rx, limit);
-        self.step(slot, &snap);
-    }
-
-    /// A packet of another length, or of a token that is new.
-    #[cold]
-    #[inline(never)]
-    fn other(&mut self, body: &[u8], rx: Ns, limit: Ns, limit_s: u32, applied: &mut Census) {
-        let packet = Packet::read(body);
-        let Some(token) = packet.instrument_token() else {
-            return;
-        };
-        applied.ticks += 1;
-        applied.depth20 += usize::from(body.len() == 492);
-        let Some(slot) = self.tokens.get(token).or_else(|| self.meet(token)) else {
-            self.counts.untracked += 1;
-            return;
-        };
-        if let Packet::Full(full) = packet {
-            return self.full(slot, full, rx, limit, limit_s);
-        }
-        if body.len() <= 184 {
-            self.catch_up(slot);
-            self.raws[slot].renew(body);
-        }
-        if let Some(snap) = self.snap_other(&packet, rx, limit) {
-            self.step(slot, &snap);
-        } else if let Packet::Depth20(deep) = packet {
-            let ets = self.valid(deep.exchange_timestamp.get(), limit);
-            self.stamp(ets, rx);
-            self.tick_clock(ets, rx);
-        }
-    }
-
-    fn step(&mut self, slot: usize, snap: &Snap) {
-        let clock = Clock {
-            now: self.watermark.max(self.timer),
-            watermark: self.watermark,
-        };
-        if snap.has_volume {
-            self.book.tick(slot, snap, &clock);
-        } else {
-            self.book.price_tick(slot, snap, &clock);
-        }
-        self.tick_clock(snap.ets, snap.rx);
     }
 
     /// Moves the watermark, and seals what is due (docs/bars.md §2).

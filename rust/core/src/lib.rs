@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+mod ahead;
 pub mod bar;
 pub mod engine;
 pub mod error;

@@ -7,39 +7,50 @@
 //! time, because ten columns are ten cache lines: one row at a time costs ten misses.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::ahead::ask;
 use crate::bar::{Row, WORDS};
 use crate::units::Ns;
 
 /// Rows that wait before they are written to the columns.
 const TAIL: usize = 4;
 
-/// Fixed-capacity columns of sealed bars.
-#[derive(Debug)]
+/// Cells before the first column: the first is the number of published rows, the others only keep the readers of that
+/// number and of the columns on different cache lines.
+const HEAD: usize = 8;
+
+/// Fixed-capacity columns of sealed bars: one piece of memory, shared by the ring and its readers.
+#[derive(Clone, Debug)]
 pub struct Page {
-    words: Box<[AtomicU64]>,
+    cells: Arc<[AtomicU64]>,
     rows: usize,
-    len: AtomicUsize,
 }
 
 impl Page {
     /// A page for `rows` bars. Every word is written here, so the kernel has given the memory before the first tick needs it.
     #[must_use]
     pub fn new(rows: usize) -> Self {
-        let words = (0..rows * WORDS).map(|_| AtomicU64::new(0)).collect();
-        Self {
-            words,
-            rows,
-            len: AtomicUsize::new(0),
-        }
+        let cells = (0..HEAD + rows * WORDS).map(|_| AtomicU64::new(0)).collect();
+        Self { cells, rows }
+    }
+
+    /// Whether both are the same memory.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cells, &other.cells)
+    }
+
+    fn publish(&self, len: usize) {
+        self.cells[0].store(len as u64, Ordering::Release);
     }
 
     /// Number of rows that are published.
     #[must_use]
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it was a usize")]
     pub fn len(&self) -> usize {
-        self.len.load(Ordering::Acquire)
+        self.cells[0].load(Ordering::Acquire) as usize
     }
 
     /// True if no row is published.
@@ -58,7 +69,11 @@ impl Page {
     #[must_use]
     #[inline]
     pub fn column(&self, word: usize) -> &[AtomicU64] {
-        &self.words[word * self.rows..(word + 1) * self.rows]
+        &self.cells[HEAD + word * self.rows..][..self.rows]
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &[AtomicU64]> {
+        self.cells[HEAD..].chunks_exact(self.rows.max(1))
     }
 
     /// One published row.
@@ -67,49 +82,49 @@ impl Page {
         assert!(at < self.len(), "row {at} is not published");
         let mut words = [0; WORDS];
         for (word, out) in words.iter_mut().enumerate() {
-            *out = self.words[word * self.rows + at].load(Ordering::Relaxed);
+            *out = self.column(word)[at].load(Ordering::Relaxed);
         }
         Row::from_words(&words)
     }
 
-    fn append(&self, rows: &[Row]) {
+    /// Writes rows behind the `at` that are there.
+    fn append(&self, at: usize, rows: &[Row]) {
         if rows.is_empty() {
             return;
         }
-        let at = self.len.load(Ordering::Relaxed);
         let mut words = [[0; WORDS]; TAIL];
         for chunk in 0..rows.len().div_ceil(TAIL) {
             let rows = &rows[chunk * TAIL..rows.len().min((chunk + 1) * TAIL)];
             for (row, words) in rows.iter().zip(&mut words) {
                 *words = row.words();
             }
-            for (word, column) in self.words.chunks_exact(self.rows).enumerate() {
+            for (word, column) in self.columns().enumerate() {
                 let column = &column[at + chunk * TAIL..][..rows.len()];
                 for (cell, words) in column.iter().zip(&words) {
                     cell.store(words[word], Ordering::Relaxed);
                 }
             }
         }
-        self.len.store(at + rows.len(), Ordering::Release);
+        self.publish(at + rows.len());
     }
 
     /// Copies `count` rows of `from`, starting at its row `first`, behind the rows already here.
     fn copy_from(&self, from: &Self, first: usize, count: usize) {
-        let at = self.len.load(Ordering::Relaxed);
+        let at = self.len();
         for word in 0..WORDS {
             let source = &from.column(word)[first..first + count];
             for (i, value) in source.iter().enumerate() {
-                self.words[word * self.rows + at + i].store(value.load(Ordering::Relaxed), Ordering::Relaxed);
+                self.column(word)[at + i].store(value.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         }
-        self.len.store(at + count, Ordering::Release);
+        self.publish(at + count);
     }
 }
 
 /// What a reader holds: a page and the part of it that is the ring's.
 #[derive(Clone, Debug)]
 pub struct View {
-    pub page: Arc<Page>,
+    pub page: Page,
     pub start: usize,
     pub end: usize,
 }
@@ -142,36 +157,40 @@ impl View {
 
 /// The sealed bars of one instrument and interval: at least the last `capacity` are kept.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Ring {
-    page: Arc<Page>,
-    tail: [Row; TAIL],
-    waiting: usize,
+    page: Page,
+    last: Ns,
+    /// Rows in the page: its length, without a look at it.
+    written: usize,
+    waiting: u8,
+    /// Some rows were let go of.
+    lost: bool,
     capacity: usize,
     /// Rows that are not let go of: at least the capacity.
     kept: usize,
-    /// Some rows were let go of.
-    lost: bool,
-    last: Ns,
+    tail: [Row; TAIL],
 }
 
 impl Ring {
     /// A ring that keeps the last `capacity` bars, without memory for any yet; `empty` is shared by all such.
     #[must_use]
-    pub fn new(capacity: usize, empty: &Arc<Page>) -> Self {
+    pub fn new(capacity: usize, empty: &Page) -> Self {
         Self::keeping(capacity, capacity, empty)
     }
 
     /// A ring that shows the last `capacity` bars and keeps `kept`, from which coarser bars can be made again.
     #[must_use]
-    pub fn keeping(capacity: usize, kept: usize, empty: &Arc<Page>) -> Self {
+    pub fn keeping(capacity: usize, kept: usize, empty: &Page) -> Self {
         Self {
-            page: Arc::clone(empty),
-            tail: [Row::BLANK; TAIL],
+            page: empty.clone(),
+            last: Ns::MIN,
+            written: 0,
             waiting: 0,
+            lost: false,
             capacity: capacity.max(1),
             kept: kept.max(capacity).max(1),
-            lost: false,
-            last: Ns::MIN,
+            tail: [Row::BLANK; TAIL],
         }
     }
 
@@ -195,31 +214,50 @@ impl Ring {
         self.last
     }
 
-    /// Reads the lines that the next push will write.
+    fn waiting(&self) -> &[Row] {
+        &self.tail[..usize::from(self.waiting)]
+    }
+
+    /// Asks for the line that tells where the next push will write.
     #[inline]
-    pub(crate) fn touch(&self) -> i64 {
-        let row = &self.tail[self.waiting % TAIL];
-        self.last ^ row.time ^ i64::from(row.ticks)
+    pub(crate) fn ask(&self) {
+        ask(self);
+    }
+
+    /// Asks for the lines that the next push will write.
+    #[inline]
+    pub(crate) fn ask_for_row(&self) {
+        if let Some(row) = self.tail.get(usize::from(self.waiting)) {
+            ask(&row.time);
+            ask(&row.flags);
+        } else {
+            ask(&self.tail[0].flags);
+            for column in self.page.columns() {
+                if let Some(word) = column.get(self.written) {
+                    ask(word);
+                }
+            }
+        }
     }
 
     /// Adds the newest bar.
     #[inline]
     pub fn push(&mut self, row: Row) {
-        if self.waiting == TAIL {
+        if usize::from(self.waiting) == TAIL {
             self.flush();
         }
-        self.tail[self.waiting] = row;
+        self.tail[usize::from(self.waiting)] = row;
         self.waiting += 1;
         self.last = row.time;
     }
 
     fn move_to(&mut self, rows: usize) {
-        let len = self.page.len();
-        let keep = len.min(self.kept);
-        self.lost |= len > keep;
+        let keep = self.written.min(self.kept);
+        self.lost |= self.written > keep;
         let page = Page::new(rows.max(keep));
-        page.copy_from(&self.page, len - keep, keep);
-        self.page = Arc::new(page);
+        page.copy_from(&self.page, self.written - keep, keep);
+        self.page = page;
+        self.written = keep;
     }
 
     /// Writes what waits in the tail to the columns.
@@ -227,21 +265,22 @@ impl Ring {
         if self.waiting == 0 {
             return;
         }
-        let needed = self.page.len() + self.waiting;
+        let needed = self.written + usize::from(self.waiting);
         if needed > self.page.capacity() {
             let grown = (self.page.capacity() * 2).max(4 * TAIL).min(self.largest());
             self.move_to(if needed <= grown { grown } else { self.largest() });
         }
-        self.page.append(&self.tail[..self.waiting]);
+        self.page.append(self.written, self.waiting());
+        self.written += usize::from(self.waiting);
         self.waiting = 0;
     }
 
     /// The last `capacity` bars, contiguous.
     pub fn view(&mut self) -> View {
         self.flush();
-        let end = self.page.len();
+        let end = self.written;
         View {
-            page: Arc::clone(&self.page),
+            page: self.page.clone(),
             start: end.saturating_sub(self.capacity),
             end,
         }
@@ -250,7 +289,7 @@ impl Ring {
     /// Number of bars a view would show.
     #[must_use]
     pub fn len(&self) -> usize {
-        (self.page.len() + self.waiting).min(self.capacity)
+        (self.written + usize::from(self.waiting)).min(self.capacity)
     }
 
     /// True if no bar was sealed yet.
@@ -262,7 +301,7 @@ impl Ring {
     /// Start of the oldest bar still kept; `None` if every bar there was is kept.
     #[must_use]
     pub fn lost_before(&self) -> Option<Ns> {
-        let oldest = (!self.page.is_empty()).then(|| self.page.row(0).time);
+        let oldest = (self.written > 0).then(|| self.page.row(0).time);
         oldest.filter(|_| self.lost)
     }
 
@@ -276,8 +315,8 @@ impl Ring {
 
     /// The newest bars first; the tail is not written for it.
     pub fn newest_first(&self) -> impl Iterator<Item = Row> + '_ {
-        let tail = self.tail[..self.waiting].iter().rev().copied();
-        tail.chain((0..self.page.len()).rev().map(|at| self.page.row(at)))
+        let tail = self.waiting().iter().rev().copied();
+        tail.chain((0..self.written).rev().map(|at| self.page.row(at)))
     }
 
     /// The bar that starts at `time`, if it is still kept.
@@ -295,7 +334,7 @@ impl Ring {
             self.push(row);
             return;
         }
-        if let Some(held) = self.tail[..self.waiting]
+        if let Some(held) = self.tail[..usize::from(self.waiting)]
             .iter_mut()
             .find(|held| held.time == row.time)
         {
@@ -332,9 +371,10 @@ impl Ring {
         }
         let skip = merged.len().saturating_sub(self.largest());
         let page = Page::new(self.page.capacity().max(merged.len() - skip));
-        page.append(&merged[skip..]);
+        page.append(0, &merged[skip..]);
+        self.written = merged.len() - skip;
         self.lost |= skip > 0;
         self.last = merged.last().map_or(Ns::MIN, |row| row.time);
-        self.page = Arc::new(page);
+        self.page = page;
     }
 }

@@ -1,6 +1,6 @@
 //! The same ticks on different ways give the same bars, word for word: short way or long, split frames or joined.
 
-use tickloom_core::aggregate::{Options, Tally};
+use tickloom_core::aggregate::{EventKind, Options, Tally};
 use tickloom_core::bar::{Row, Vwap, WORDS};
 use tickloom_core::engine::{Config, Engine};
 use tickloom_core::interval::Interval;
@@ -11,13 +11,26 @@ const DAY: i64 = 20_635;
 const OPEN: Ns = ist_midnight(DAY) + 33_300 * SECOND;
 const NAMES: [&str; 9] = ["1m", "3m", "5m", "10m", "15m", "60m", "7s", "30s", "1s"];
 
+/// Where the short way turns the minute by itself, and where it does not.
+const SETS: [&[&str]; 5] = [
+    &["1m", "3m", "5m", "10m", "15m", "30m", "60m"],
+    &["1m"],
+    &["5s"],
+    &["3m", "1d"],
+    &["1m", "2m", "7m", "1d", "1w"],
+];
+
 fn events(seed: u64, faults: Faults) -> Vec<Event> {
+    events_until(seed, faults, 33_300 + 900)
+}
+
+fn events_until(seed: u64, faults: Faults, end: u32) -> Vec<Event> {
     let population = Population {
         liquid: 6,
         middling: 6,
         thin: 6,
         indices: 1,
-        end: 33_300 + 900,
+        end,
         faults,
         ..Population::default()
     };
@@ -25,11 +38,12 @@ fn events(seed: u64, faults: Faults) -> Vec<Event> {
     market.events().collect()
 }
 
-fn engine(options: Options) -> Engine {
-    let intervals = NAMES.iter().map(|name| Interval::parse(name).unwrap()).collect();
+fn engine(options: Options, names: &[&str]) -> Engine {
+    let intervals = names.iter().map(|name| Interval::parse(name).unwrap()).collect();
     Engine::new(Config {
         intervals,
         options,
+        max_events: 1 << 20,
         ..Config::default()
     })
 }
@@ -46,12 +60,29 @@ fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Runs the events and gives every word of every bar, sealed and unsealed, and the tally.
-fn run(events: &[Event], options: Options, apart: bool) -> (Vec<[u64; WORDS]>, Tally, Vec<String>) {
-    let mut engine = engine(options);
-    for event in events {
+/// What a run leaves: every word of every bar, sealed and unsealed; what was said of them and when; the counters.
+#[derive(Debug, PartialEq)]
+struct Left {
+    words: Vec<[u64; WORDS]>,
+    said: Vec<(u32, u16, EventKind, [u64; WORDS])>,
+    tally: Tally,
+    accounts: Vec<String>,
+}
+
+/// How the events come to an engine.
+#[derive(Clone, Copy, Default)]
+struct How {
+    /// Every packet in a frame of its own.
+    apart: bool,
+    /// A reader asks for something after every so many frames; 0 for never.
+    reads: usize,
+}
+
+fn run(events: &[Event], options: Options, names: &[&str], how: How) -> Left {
+    let mut engine = engine(options, names);
+    for (at, event) in events.iter().enumerate() {
         match event {
-            Event::Frame { received_ns, bytes } if apart => {
+            Event::Frame { received_ns, bytes } if how.apart => {
                 for one in split(bytes) {
                     engine.apply(&one, *received_ns).unwrap();
                 }
@@ -62,11 +93,18 @@ fn run(events: &[Event], options: Options, apart: bool) -> (Vec<[u64; WORDS]>, T
             Event::Disconnected { at } => engine.disconnected(*at),
             _ => {}
         }
+        let slots = engine.instruments().len();
+        if how.reads > 0 && slots > 0 && at % how.reads == 0 {
+            let (slot, series) = (at / how.reads % slots, at % names.len());
+            let _ = engine.book_mut().unsealed(slot, series);
+            let _ = engine.book_mut().account((slot + 1) % slots);
+            engine.book_mut().ring((slot + 2) % slots, series).view();
+        }
     }
     let mut words = Vec::new();
     let mut accounts = Vec::new();
     for slot in 0..engine.instruments().len() {
-        for series in 0..NAMES.len() {
+        for series in 0..names.len() {
             let view = engine.book_mut().ring(slot, series).view();
             words.extend((0..view.len()).map(|at| view.row(at).words()));
             let unsealed = engine.book_mut().unsealed(slot, series);
@@ -75,7 +113,15 @@ fn run(events: &[Event], options: Options, apart: bool) -> (Vec<[u64; WORDS]>, T
         accounts.push(format!("{:?}", engine.book_mut().account(slot)));
     }
     let tally = engine.counts().1;
-    (words, tally, accounts)
+    let said = engine
+        .drain()
+        .map(|event| (event.slot, event.interval, event.kind, event.row.words()));
+    Left {
+        words,
+        said: said.collect(),
+        tally,
+        accounts,
+    }
 }
 
 fn options() -> Vec<Options> {
@@ -96,29 +142,62 @@ fn options() -> Vec<Options> {
     ]
 }
 
+/// The long way, with nobody looking: what every other way is held against.
+fn held_against(events: &[Event], options: Options, names: &[&str]) -> Left {
+    let long = Options {
+        short_way: false,
+        ..options
+    };
+    run(events, long, names, How::default())
+}
+
+#[track_caller]
+fn assert_same(short: &Left, long: &Left, what: &str) {
+    assert!(long.words.len() > 15, "{what}");
+    for (at, (short, long)) in short.said.iter().zip(&long.said).enumerate() {
+        assert_eq!(short, long, "event {at} of {what}");
+    }
+    assert!(short == long, "{what}: {:?}\n{:?}", short.tally, long.tally);
+}
+
 #[test]
 fn the_short_way_and_the_long_way_make_the_same_bars() {
     for seed in 1..4 {
         for faults in [Faults::default(), Faults::all(OPEN)] {
             let events = events(seed, faults);
             for options in options() {
-                let short = run(&events, options, false);
-                let long = run(
-                    &events,
-                    Options {
-                        short_way: false,
-                        ..options
-                    },
-                    false,
-                );
-                assert!(short.0.len() > 1_000);
-                assert!(
-                    short == long,
-                    "seed {seed}, {options:?}: {:?}\n{:?}",
-                    short.1,
-                    long.1
-                );
+                for names in SETS.into_iter().chain([&NAMES[..]]) {
+                    let short = run(&events, options, names, How::default());
+                    let long = held_against(&events, options, names);
+                    assert_same(&short, &long, &format!("{names:?}, seed {seed}, {options:?}"));
+                }
             }
+        }
+    }
+}
+
+#[test]
+fn a_reader_changes_nothing() {
+    for seed in 1..4 {
+        for faults in [Faults::default(), Faults::all(OPEN)] {
+            let events = events(seed, faults);
+            for (names, reads) in SETS.into_iter().zip([1, 2, 7, 30, 3]) {
+                let read = run(&events, Options::default(), names, How { reads, apart: false });
+                let long = held_against(&events, Options::default(), names);
+                assert_same(&read, &long, &format!("{names:?}, seed {seed}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_whole_day_is_the_same_on_both_ways() {
+    for (seed, faults) in [(1, Faults::default()), (2, Faults::all(OPEN))] {
+        let events = events_until(seed, faults, 57_600);
+        for names in [SETS[0], SETS[3], SETS[4]] {
+            let short = run(&events, Options::default(), names, How::default());
+            let long = held_against(&events, Options::default(), names);
+            assert_same(&short, &long, &format!("{names:?}, seed {seed}"));
         }
     }
 }
@@ -127,18 +206,25 @@ fn the_short_way_and_the_long_way_make_the_same_bars() {
 fn splitting_frames_changes_nothing() {
     for seed in 1..4 {
         let events = events(seed, Faults::all(OPEN));
-        assert!(
-            run(&events, Options::default(), false) == run(&events, Options::default(), true),
-            "seed {seed}"
-        );
+        for names in [SETS[0], &NAMES] {
+            let apart = How {
+                apart: true,
+                reads: 0,
+            };
+            let joined = run(&events, Options::default(), names, How::default());
+            assert_same(
+                &run(&events, Options::default(), names, apart),
+                &joined,
+                &format!("seed {seed}"),
+            );
+        }
     }
 }
 
 #[test]
 fn three_replays_are_byte_identical() {
     let events = events(9, Faults::all(OPEN));
-    let first = run(&events, Options::default(), false);
-    assert!(
-        first == run(&events, Options::default(), false) && first == run(&events, Options::default(), false)
-    );
+    let replay = || run(&events, Options::default(), &NAMES, How::default());
+    let first = replay();
+    assert!(first == replay() && first == replay());
 }

@@ -7,8 +7,8 @@
     reason = "the ring is written for readers in other threads"
 )]
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tickloom_core::bar::{Row, WORDS};
@@ -89,7 +89,7 @@ struct Run {
 }
 
 fn run(reads: u64) -> Run {
-    let mut ring = Ring::new(CAPACITY, &Arc::new(Page::new(0)));
+    let mut ring = Ring::new(CAPACITY, &Page::new(0));
     (1..=CAPACITY as u64).for_each(|number| ring.push(row(number, 0)));
     let early = ring.view();
     let before = of(&early);
@@ -102,7 +102,7 @@ fn run(reads: u64) -> Run {
                 revised: 0,
                 pages: 0,
             };
-            let mut page = Arc::clone(&early.page);
+            let mut page = early.page.clone();
             while !stop.load(Ordering::Relaxed) || run.appended < 10_000 {
                 let mut ring = ring.lock().unwrap();
                 run.appended += 1;
@@ -113,7 +113,7 @@ fn run(reads: u64) -> Run {
                 }
                 ring.flush();
                 let now = ring.view().page;
-                run.pages += u64::from(!Arc::ptr_eq(&page, &now));
+                run.pages += u64::from(!page.is(&now));
                 page = now;
             }
             run

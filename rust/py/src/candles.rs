@@ -1,6 +1,6 @@
 //! Candles: the live columns of one instrument and interval.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use numpy::{PyArray1, PyArrayDescr};
 use pyo3::exceptions::PyValueError;
@@ -63,7 +63,7 @@ struct Made {
 
 impl Made {
     fn shows(&self, view: &View) -> bool {
-        Arc::ptr_eq(&self.view.page, &view.page) && self.view.end == view.end && self.view.start == view.start
+        self.view.page.is(&view.page) && self.view.end == view.end && self.view.start == view.start
     }
 }
 
@@ -126,7 +126,7 @@ impl PyCandles {
         }
         let pin = match pin {
             Some(pin) => pin,
-            None => Py::new(py, PagePin::new(Arc::clone(&view.page)))?,
+            None => Py::new(py, PagePin::new(view.page.clone()))?,
         };
         let array = view::column(
             pin.bind(py),

@@ -1,7 +1,6 @@
 //! Memory to numpy: read-only arrays over memory that their owner pins. The repository's only unsafe.
 
 use std::ffi::c_int;
-use std::sync::Arc;
 
 use numpy::npyffi::{self, NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_F_CONTIGUOUS, PY_ARRAY_API};
 use numpy::{PyArrayDescr, PyArrayDescrMethods};
@@ -13,10 +12,10 @@ use tickloom_core::ring::Page;
 
 /// Keeps a page alive for the arrays that show it.
 #[pyclass(frozen, module = "tickloom._core")]
-pub struct PagePin(Arc<Page>);
+pub struct PagePin(Page);
 
 impl PagePin {
-    pub fn new(page: Arc<Page>) -> Self {
+    pub fn new(page: Page) -> Self {
         Self(page)
     }
 }

@@ -1,10 +1,17 @@
 //! Sealing by the clock, folds, revisions, and bars that become final (docs/bars.md §8; R25, R27).
 
+use crate::ahead::ask;
 use crate::bar::{Level, Said, flags};
-use crate::units::{DAY, MINUTE, Ns};
+use crate::ring::Ring;
+use crate::units::{DAY, MINUTE, Ns, SECOND};
 
 use super::state::{Clock, EventKind, NO_TIME};
 use super::{Base, Book, NEVER};
+
+/// How many instruments ahead of the one that is sealed memory is asked for.
+const FAR: usize = 9;
+const HALFWAY: usize = 6;
+const NEAR: usize = 3;
 
 impl Book {
     /// Something of the instrument is due when its bar that ends at `end` closes.
@@ -21,8 +28,16 @@ impl Book {
     pub fn sweep(&mut self, now: Ns) {
         let mut next = NEVER;
         for slot in 0..self.due.len() {
-            if self.due.get(slot + 1).is_some_and(|due| *due <= now) {
-                self.touch_bars(slot + 1);
+            if self.due.get(slot + FAR).is_some_and(|due| *due <= now) {
+                self.ask_for_bars(slot + FAR);
+            }
+            if self.due.get(slot + HALFWAY).is_some_and(|due| *due <= now) {
+                self.ask_for_folds(slot + HALFWAY, now);
+            }
+            if self.due.get(slot + NEAR).is_some_and(|due| *due <= now) {
+                for ring in self.rings_due(slot + NEAR, now) {
+                    ring.ask_for_row();
+                }
             }
             if self.due[slot] <= now {
                 self.close_slot(slot, now);
@@ -32,31 +47,55 @@ impl Book {
         self.next_due = next;
     }
 
-    /// Reads a word of each cache line that closing an instrument will need: the misses are then waited for
-    /// together, and not one after the other.
+    /// Asks for what tells which bars are due, and for the bars.
     #[inline]
-    fn touch_bars(&self, slot: usize) {
-        let (bases, plans, rings) = (self.bases.len(), self.plans.len(), self.rings_each());
-        let mut touched =
-            self.cold[slot].t_join ^ self.hot[slot].day_start ^ i64::from(self.seats[slot].quick.touch());
-        for at in slot * bases..(slot + 1) * bases {
-            let newest = &self.newest[at];
-            touched ^= newest.end ^ newest.hmax ^ newest.oi_v ^ newest.first_p;
-            if let Some(bar) = self.older[at].last() {
-                touched ^= bar.end ^ bar.hmax ^ bar.oi_v ^ bar.first_p;
+    fn ask_for_bars(&self, slot: usize) {
+        if let Some(turn) = self.turns.get(slot) {
+            ask(&self.seats[slot].quick);
+            turn.ask();
+        } else {
+            ask(&self.cold[slot]);
+            ask(&self.hot[slot]);
+            for bar in &self.newest[slot * self.bases.len()..][..self.bases.len()] {
+                bar.ask();
             }
         }
-        for fold in &self.folds[slot * plans..(slot + 1) * plans] {
-            touched ^= fold.sealed ^ fold.touch();
+        if let Some(ring) = self.rings.get(slot * self.rings_each()) {
+            ring.ask();
         }
-        for ring in &self.rings[slot * rings..(slot + 1) * rings] {
-            touched ^= ring.touch();
+    }
+
+    /// Asks for the folds and for where their rows go, where some are due.
+    #[inline]
+    fn ask_for_folds(&self, slot: usize, now: Ns) {
+        let plans = self.plans.len();
+        let rings = self.rings_due(slot, now);
+        if rings.len() > 1 {
+            for ring in rings {
+                ring.ask();
+            }
+            for fold in &self.folds[slot * plans..][..plans] {
+                fold.ask();
+            }
         }
-        std::hint::black_box(touched);
+    }
+
+    /// The rings of an instrument that will get a row: the base's, which is the first as a rule, or all of them.
+    #[inline]
+    fn rings_due(&self, slot: usize, now: Ns) -> &[Ring] {
+        let rings = &self.rings[slot * self.rings_each()..][..self.rings_each()];
+        let sealing = now.saturating_sub(self.options.grace);
+        match self.turns.get(slot) {
+            Some(turn) if Ns::from(turn.folds_end) * SECOND > sealing => rings.get(..1).unwrap_or_default(),
+            _ => rings,
+        }
     }
 
     /// Seals what is due of one instrument and folds away what is final.
     pub(super) fn close_slot(&mut self, slot: usize, now: Ns) {
+        if now != NEVER && self.close_turn(slot, now) {
+            return;
+        }
         self.spill(slot);
         let sealing = now.saturating_sub(self.options.grace);
         let mut due = self.close_extras(slot, sealing, now);

@@ -123,8 +123,13 @@ impl Book {
             cold.daily.close_before = s.close;
             self.close_officially(slot, start, s.close);
         }
+        self.dirty |= self.day_is_sealed(slot);
+    }
+
+    /// Whether the bar of the instrument's date is sealed already.
+    pub(super) fn day_is_sealed(&self, slot: usize) -> bool {
         let day = slot * self.plans.len() + self.plans.len() - 1;
-        self.dirty |= self.folds[day].sealed == start;
+        self.folds[day].sealed == ist_midnight(self.cold[slot].day)
     }
 
     /// The next date's first packet says how the day before closed (R28). A price that this day never saw belongs to

@@ -1,5 +1,6 @@
 //! Folds: n-minute bars made of minute bars (R27), never of ticks.
 
+use crate::ahead::ask;
 use crate::bar::Said;
 use crate::interval::Interval;
 use crate::session::Span;
@@ -121,10 +122,11 @@ impl Fold {
         self.exists = true;
     }
 
-    /// Reads the second cache line.
+    /// Asks for both cache lines.
     #[inline]
-    pub fn touch(&self) -> i64 {
-        i64::from(self.flags)
+    pub fn ask(&self) {
+        ask(&self.span);
+        ask(&self.flags);
     }
 
     /// Forgets the minutes, not what is sealed.

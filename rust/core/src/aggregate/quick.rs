@@ -5,21 +5,22 @@
 //! only sends ticks the long way, which decides the same cases again; `tests/engine_ways.rs` holds the two
 //! against each other.
 
+use crate::ahead::ask;
 use crate::bar::{Saying, Vwap, value_bounds};
 use crate::session::{Anchor, Tail};
-use crate::units::{DAY, Ns, SECOND};
+use crate::units::{DAY, MINUTE, Ns, SECOND};
 use crate::wire::kite::packet::Full;
 
 use super::{Book, BucketBy};
 
 /// Prices and volumes below this multiply without leaving 64 bits: 2^30.
-const SMALL: u32 = 1 << 30;
+pub(super) const SMALL: u32 = 1 << 30;
 /// A trade stamp may run ahead of its packet's exchange stamp by this many seconds (R2).
-const LTT_AHEAD: u32 = 2;
+pub(super) const LTT_AHEAD: u32 = 2;
 /// A broker's "no price" (R21).
 const NO_PRICE: u32 = 1 << 31;
 /// No trade time: matches no packet's.
-const NO_LTT: u32 = u32::MAX;
+pub(super) const NO_LTT: u32 = u32::MAX;
 
 /// Σ 2·p·ΔV of one snapshot, bounded by what the rounded averages allow (R22); and whether it was bounded.
 pub(super) fn value_of(
@@ -51,23 +52,23 @@ pub(super) fn value_of(
 #[repr(C, align(64))]
 pub(super) struct Quick {
     /// Trade time of the high-water volume, and end of the newest bars; 0 sends every trade the long way.
-    ltt: u32,
-    ltt_end: u32,
+    pub ltt: u32,
+    pub ltt_end: u32,
     /// Highest stamp, and the first one that something else would have to happen at; 0 stops the short way.
-    ets: u32,
-    ets_end: u32,
-    volume: u32,
-    average: u32,
-    oi: u32,
-    price: u32,
-    pmax: u32,
-    pmin: u32,
-    hmax: u32,
-    lmin: u32,
-    updates: u32,
+    pub ets: u32,
+    pub ets_end: u32,
+    pub volume: u32,
+    pub average: u32,
+    pub oi: u32,
+    pub price: u32,
+    pub pmax: u32,
+    pub pmin: u32,
+    pub hmax: u32,
+    pub lmin: u32,
+    pub updates: u32,
     /// Packets since it was loaded.
-    seen: u32,
-    value2: i64,
+    pub seen: u32,
+    pub value2: i64,
 }
 
 impl Quick {
@@ -128,6 +129,14 @@ impl Seat {
     };
 }
 
+impl Seat {
+    /// Keeps what the board shows of a packet.
+    #[inline(always)]
+    pub fn take(&mut self, w: &Full) {
+        self.rest.take(zerocopy::transmute_ref!(w));
+    }
+}
+
 impl Rest {
     #[inline(always)]
     fn take(&mut self, body: &[u8; 184]) {
@@ -141,20 +150,35 @@ impl Rest {
 }
 
 impl Quick {
-    /// Any bits of the line.
+    /// Whether words, or'ed together, are all small.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-    pub fn touch(&self) -> u8 {
-        self.ets as u8
+    pub const fn is_small(words: u32) -> bool {
+        words < SMALL
+    }
+
+    /// Σ 2·p·ΔV of a trade above this level, all factors small; with `width`, bounded by the averages (R22).
+    #[inline(always)]
+    pub fn value_until(&self, price: u32, volume: u32, average: u32, width: Option<i64>) -> i64 {
+        let (v, v0) = (i64::from(volume), i64::from(self.volume));
+        // All factors are below 2^31, so the products stay below 2^63.
+        let raw = (2 * i64::from(price)).wrapping_mul(v - v0);
+        let Some(width) = width else {
+            return raw;
+        };
+        let (a, a0) = (2 * i64::from(average), 2 * i64::from(self.average));
+        let mid = v.wrapping_mul(a).wrapping_sub(v0.wrapping_mul(a0));
+        let spread = width.wrapping_mul(v + v0);
+        raw.max(mid.wrapping_sub(spread)).min(mid.wrapping_add(spread))
     }
 }
 
 impl Book {
-    /// Reads what the short way of an instrument needs first, so that it is at hand.
+    /// Asks for what the short way of an instrument needs first.
     #[inline(always)]
-    #[must_use]
-    pub fn touch(&self, slot: usize) -> u8 {
-        self.seats[slot].quick.touch() ^ self.seats[slot].rest.bid[0]
+    pub fn ask(&self, slot: usize) {
+        let seat = &self.seats[slot];
+        ask(&seat.quick);
+        ask(&seat.rest);
     }
 
     /// Tries the short way; `limit` is the latest second a stamp may have. False: nothing was changed.
@@ -183,23 +207,12 @@ impl Book {
         } else {
             let inside = (ltt >= q.ltt) & (ltt < q.ltt_end) & (ltt <= ets.wrapping_add(LTT_AHEAD));
             let average = w.average_traded_price.get();
-            let small = (volume | average | price) < SMALL && average != 0;
+            let small = (volume | average | price | high) < SMALL && average != 0;
             if !(inside & small & (volume > q.volume) & (ets - q.ets <= self.quick_gap)) {
                 return false;
             }
-            let (v, v0) = (i64::from(volume), i64::from(q.volume));
-            // All factors are below 2^31, so the products stay below 2^63.
-            let raw = (2 * i64::from(price)).wrapping_mul(v - v0);
-            let value = if self.quick_bounded {
-                let (a, a0) = (2 * i64::from(average), 2 * i64::from(q.average));
-                let width = self.options.saying.atp_width;
-                let mid = v.wrapping_mul(a).wrapping_sub(v0.wrapping_mul(a0));
-                let spread = width.wrapping_mul(v + v0);
-                raw.max(mid.wrapping_sub(spread)).min(mid.wrapping_add(spread))
-            } else {
-                raw
-            };
-            let Some(sum) = q.value2.checked_add(value) else {
+            let width = self.quick_bounded.then_some(self.options.saying.atp_width);
+            let Some(sum) = q.value2.checked_add(q.value_until(price, volume, average, width)) else {
                 return false;
             };
             q.value2 = sum;
@@ -223,21 +236,20 @@ impl Book {
 
     /// Merges what the short way has seen into the instrument's state and its newest bars.
     pub(super) fn spill(&mut self, slot: usize) {
-        let q = &mut self.seats[slot].quick;
+        let turned = self.turns.get(slot).is_some_and(|turn| turn.open.exists);
+        let q = self.seats[slot].quick;
+        if turned {
+            self.unload_turn(slot, &q);
+        }
         if q.seen == 0 {
             return;
         }
-        let q = std::mem::replace(
-            q,
-            Quick {
-                seen: 0,
-                ..Quick::OFF
-            },
-        );
+        self.seats[slot].quick = Quick::OFF;
         let hot = &mut self.hot[slot];
         let (v, stamp) = (i64::from(q.volume) + hot.offset, Ns::from(q.ets) * SECOND);
         let bases = self.bases.len();
-        for bar in &mut self.newest[slot * bases..(slot + 1) * bases] {
+        let held = if turned { 0 } else { bases };
+        for bar in &mut self.newest[slot * bases..][..held] {
             if q.updates > 0 {
                 bar.last_t = Ns::from(q.ltt) * SECOND;
                 bar.last_v = v;
@@ -270,13 +282,20 @@ impl Book {
 
     /// Loads the short way from the instrument's state; off where that state is not the common one.
     pub(super) fn refresh(&mut self, slot: usize) {
-        let loaded = self.load(slot);
-        self.seats[slot].quick = loaded.unwrap_or(Quick::OFF);
+        let mut loaded = self.load(slot).unwrap_or(Quick::OFF);
+        if loaded.ets != 0 && !self.turns.is_empty() {
+            self.load_turn(slot, &mut loaded);
+        }
+        self.seats[slot].quick = loaded;
     }
 
     fn load(&self, slot: usize) -> Option<Quick> {
         let hot = &self.hot[slot];
         if !hot.open || hot.lows > 0 || !hot.has_volume || !self.options.short_way {
+            return None;
+        }
+        // A day that is sealed is looked at again with each packet: the broker's own numbers of it may change.
+        if self.calendar.day.is_some() && self.day_is_sealed(slot) {
             return None;
         }
         let seconds = |t: Ns| {
@@ -373,6 +392,21 @@ impl Book {
         self.quick_bounded = options.saying.vwap == Vwap::Hybrid;
         self.quick_trades =
             options.bucket_by == BucketBy::Ltt && options.saying.vwap != Vwap::Atp && self.nontime.is_empty();
+        self.base_seconds = self.bases.first().map_or(0, |base| base.ns / SECOND) as u32;
+        // A date is the last of the folds; its end is the clock's business.
+        let folds = self
+            .plans
+            .iter()
+            .filter(|plan| plan.ns < DAY && self.bases[0].ns == MINUTE);
+        self.fold_seconds = folds.map(|plan| (plan.ns / SECOND) as u32).collect();
+        let minutes = (DAY / MINUTE) as u32;
+        let end = |minute: u32| {
+            self.fold_seconds
+                .iter()
+                .map(|width| (minute * 60 / width + 1) * width)
+                .min()
+        };
+        self.first_ends = (0..minutes).filter_map(end).collect();
         self.quick_gap = u32::try_from(options.gap / SECOND).unwrap_or(u32::MAX);
     }
 }

@@ -1,5 +1,6 @@
 //! A bar that can still change, and the level between one bar and the next.
 
+use crate::ahead::ask;
 use crate::units::Ns;
 
 use super::{NO_HIGH, NO_LOW};
@@ -116,6 +117,15 @@ impl Bar {
         sealed: false,
         exists: false,
     };
+
+    /// Asks for the lines that sealing reads.
+    #[inline]
+    pub(crate) fn ask(&self) {
+        ask(&self.end);
+        ask(&self.hmax);
+        ask(&self.oi_v);
+        ask(&self.first_p);
+    }
 
     #[must_use]
     #[inline]

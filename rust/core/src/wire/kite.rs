@@ -13,6 +13,7 @@ mod frame;
 pub mod packet;
 pub mod scale;
 
+pub(crate) use frame::uniform;
 pub use frame::{Census, Frame, Run, census, frame};
 pub use packet::Packet;
 pub use scale::{Scale, ScaleError, ScaleTable};

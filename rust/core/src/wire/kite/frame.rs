@@ -160,6 +160,14 @@ impl<'a> Run<'a> {
         self.bytes.is_empty()
     }
 
+    /// The packets' bodies, in the order of the wire.
+    #[inline]
+    pub fn bodies(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.bytes
+            .chunks_exact(2 + self.length)
+            .map(|packet| &packet[2..])
+    }
+
     /// The packets as what they are, or none if they are not of this length.
     #[inline]
     #[must_use]
@@ -224,7 +232,7 @@ pub fn census(bytes: &[u8]) -> Result<Census, DecodeError> {
 /// The number and the length of a frame's packets, if the frame is whole and they all have one length:
 /// what most frames are, and told without walking from packet to packet.
 #[inline(always)]
-fn uniform(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn uniform(bytes: &[u8]) -> Option<(usize, usize)> {
     let [count_high, count_low, high, low, ..] = *bytes else {
         return None;
     };
