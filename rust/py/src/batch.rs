@@ -1,5 +1,6 @@
 //! One frame's ticks: parsed when asked, and in the shape that is asked for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::{PyIndexError, PyTypeError};
@@ -68,24 +69,22 @@ impl FrameOwner {
 #[pyclass(frozen, module = "tickloom")]
 pub struct TickBatch(Renewable<Content>);
 
-/// What a batch is made of.
-pub struct Content {
+/// A frame that has been walked once, and what is known of it.
+pub struct Walked {
     frame: FrameOwner,
     /// None is the protocol's own table.
     scales: Option<Arc<ScaleTable>>,
     received_ns: i64,
     census: Census,
-    rows: OnceLock<Rows>,
-    depth20: OnceLock<Vec<Depth20Row>>,
 }
 
-impl Content {
-    /// Scans a frame once and keeps it; decodes nothing yet.
+impl Walked {
+    /// Walks a frame; decodes nothing.
     ///
     /// # Errors
     /// DecodeError if not one whole packet could be read.
     #[inline]
-    pub fn scanned(
+    pub fn walk(
         py: Python<'_>,
         frame: FrameOwner,
         scales: Option<Arc<ScaleTable>>,
@@ -95,7 +94,7 @@ impl Content {
         Ok(Self::new(frame, scales, received_ns, census))
     }
 
-    /// The same for a caller who has already walked the frame.
+    /// The same for a caller who has done so already.
     #[inline]
     pub fn new(frame: FrameOwner, scales: Option<Arc<ScaleTable>>, received_ns: i64, census: Census) -> Self {
         Self {
@@ -103,32 +102,70 @@ impl Content {
             scales,
             received_ns,
             census,
-            rows: OnceLock::new(),
-            depth20: OnceLock::new(),
         }
     }
 
-    /// Whether a batch may outlive its use: a thread keeps the memory of its last ones.
+    /// Whether a batch of it may outlive its use: a thread keeps the memory of its last ones.
     #[inline]
     pub fn is_worth_keeping(&self, py: Python<'_>) -> bool {
         self.census.ticks <= MOST_KEPT_TICKS && self.frame.bytes(py).len() <= MOST_KEPT_BYTES
     }
 
+    /// Drops it, knowing that this thread is attached.
+    #[inline]
+    pub fn release(self, py: Python<'_>) {
+        self.frame.0.drop_ref(py);
+    }
+
+    #[inline]
     fn scales(&self) -> &ScaleTable {
         self.scales.as_deref().unwrap_or(&KITE)
+    }
+}
+
+/// What a batch is made of.
+pub struct Content {
+    walked: Walked,
+    rows: OnceLock<Rows>,
+    depth20: OnceLock<Vec<Depth20Row>>,
+    /// Whether somebody asked for the rows.
+    rows_read: AtomicBool,
+}
+
+impl Content {
+    /// Takes the place of another batch's content; gives back that one's frame.
+    #[inline]
+    pub fn renew(&mut self, py: Python<'_>, walked: Walked) -> Walked {
+        let read = std::mem::take(self.rows_read.get_mut());
+        match self.rows.get_mut() {
+            // Who read the last packet will read this one: now it costs no more than the decoding.
+            Some(rows) if read && walked.census.ticks == 1 => {
+                rows.decode_again(walked.frame.bytes(py), &walked.census, walked.scales());
+            }
+            _ => drop(self.rows.take()),
+        }
+        drop(self.depth20.take());
+        std::mem::replace(&mut self.walked, walked)
     }
 
     #[inline]
     fn decoded(&self, py: Python<'_>) -> &Rows {
+        self.rows_read.store(true, Ordering::Relaxed);
+        let walked = &self.walked;
         self.rows
-            .get_or_init(|| Rows::decode(self.frame.bytes(py), &self.census, self.scales()))
+            .get_or_init(|| Rows::decode(walked.frame.bytes(py), &walked.census, walked.scales()))
     }
 }
 
 impl TickBatch {
     /// A batch that is not recycled: see `recycle::batch`.
-    pub fn new(content: Content) -> Self {
-        Self(Renewable::new(content))
+    pub fn new(walked: Walked) -> Self {
+        Self(Renewable::new(Content {
+            walked,
+            rows: OnceLock::new(),
+            depth20: OnceLock::new(),
+            rows_read: AtomicBool::new(false),
+        }))
     }
 
     /// The decoded rows.
@@ -185,10 +222,10 @@ impl TickBatch {
     fn depth20<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let batch = &slf.get().0;
         batch.depth20.get_or_init(|| {
-            if batch.census.depth20 == 0 {
+            if batch.walked.census.depth20 == 0 {
                 return Vec::new();
             }
-            decode_depth20(batch.frame.bytes(slf.py()), batch.scales())
+            decode_depth20(batch.walked.frame.bytes(slf.py()), batch.walked.scales())
         });
         items(slf, Part::Depth20, depth20_descr(slf.py())?)
     }
@@ -202,14 +239,19 @@ impl TickBatch {
     /// Raises ValueError for another zone.
     #[pyo3(signature = (tz = "local"))]
     fn to_dicts<'py>(&self, py: Python<'py>, tz: &str) -> PyResult<Bound<'py, PyList>> {
-        dicts::to_dicts(py, self.0.frame.bytes(py), self.0.scales(), Zone::named(tz)?)
+        dicts::to_dicts(
+            py,
+            self.0.walked.frame.bytes(py),
+            self.0.walked.scales(),
+            Zone::named(tz)?,
+        )
     }
 
     /// Packets that gave no tick: of unknown length, cut off, or announced and missing. Ticks and rejected
     /// packets together are always the count in the frame's header.
     #[getter]
     fn rejected(&self) -> usize {
-        self.0.census.rejected
+        self.0.walked.census.rejected
     }
 
     /// The `DecodeError` of a frame that was cut or too long, with `kind` and `offset`; else None. The ticks
@@ -217,6 +259,7 @@ impl TickBatch {
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.0
+            .walked
             .census
             .error
             .map(|error| decode_error(py, error))
@@ -226,27 +269,27 @@ impl TickBatch {
     /// When the frame was received, nanoseconds UTC, as the caller said; 0 if nobody did.
     #[getter]
     fn received_ns(&self) -> i64 {
-        self.0.received_ns
+        self.0.walked.received_ns
     }
 
     /// Whether the frame was the one byte that says the line is alive.
     #[getter]
     fn is_heartbeat(&self) -> bool {
-        self.0.census.is_heartbeat
+        self.0.walked.census.is_heartbeat
     }
 
     /// The frame's bytes.
     #[getter]
     fn frame(&self, py: Python<'_>) -> Py<PyBytes> {
-        self.0.frame.0.clone_ref(py)
+        self.0.walked.frame.0.clone_ref(py)
     }
 
     fn __len__(&self) -> usize {
-        self.0.census.ticks
+        self.0.walked.census.ticks
     }
 
     fn __getitem__(slf: &Bound<'_, Self>, index: isize) -> PyResult<Tick> {
-        let ticks = slf.get().0.census.ticks;
+        let ticks = slf.get().0.walked.census.ticks;
         let from_start = if index < 0 {
             index.checked_add_unsigned(ticks)
         } else {
@@ -260,7 +303,7 @@ impl TickBatch {
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
-        let ticks = (0..slf.get().0.census.ticks).map(|index| Tick::new(slf.clone().unbind(), index));
+        let ticks = (0..slf.get().0.walked.census.ticks).map(|index| Tick::new(slf.clone().unbind(), index));
         PyList::new(slf.py(), ticks)?.try_iter()
     }
 
@@ -271,7 +314,7 @@ impl TickBatch {
             error,
             is_heartbeat,
             ..
-        } = self.0.census;
+        } = self.0.walked.census;
         if is_heartbeat {
             return "TickBatch(heartbeat)".into();
         }
@@ -296,8 +339,10 @@ pub fn parse(
 ) -> PyResult<Py<TickBatch>> {
     let py = frame.py();
     let scales = scales.map(|scales| scales.get().table.clone());
-    let content = Content::scanned(py, FrameOwner::new(frame)?, scales, received_ns)?;
-    recycle::batch(py, content)
+    recycle::batch(
+        py,
+        Walked::walk(py, FrameOwner::new(frame)?, scales, received_ns)?,
+    )
 }
 
 /// The exception for a core error.

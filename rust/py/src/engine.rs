@@ -17,7 +17,7 @@ use tickloom_core::wire::kite::ScaleTable;
 use tickloom_core::wire::kite::scale::segment;
 
 use crate::bar::{PyBar, PyClosedBar};
-use crate::batch::{self, Content, FrameOwner, TickBatch};
+use crate::batch::{self, FrameOwner, TickBatch, Walked};
 use crate::errors;
 use crate::options::{self, Words};
 use crate::recycle;
@@ -162,7 +162,7 @@ impl PyEngine {
         let census = lock(py, &self.shared)
             .apply(frame.bytes(py), rx)
             .map_err(|error| batch::raised(py, error))?;
-        recycle::batch(py, Content::new(frame, self.scales.clone(), received_ns, census))
+        recycle::batch(py, Walked::new(frame, self.scales.clone(), received_ns, census))
     }
 
     /// Tells the engine that it is `now_ns` (nanoseconds UTC on the clock of `received_ns`), so that bars close

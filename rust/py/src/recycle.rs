@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use pyo3::prelude::*;
 
-use crate::batch::{Content, Part, TickBatch};
+use crate::batch::{Part, TickBatch, Walked};
 use crate::rows::row_descr;
 use crate::view::{Spare, items};
 
@@ -31,31 +31,37 @@ fn with<T>(act: impl FnOnce(&mut Spares) -> Option<T>) -> Option<T> {
     found.ok().flatten()
 }
 
-/// A batch of `content`: one that nobody has any more, else a new one.
+/// A batch of a frame: one that nobody has any more, else a new one.
 #[inline]
-pub fn batch(py: Python<'_>, mut content: Content) -> PyResult<Py<TickBatch>> {
-    if content.is_worth_keeping(py) {
-        // What was in the batch is dropped at the end: a frame's class may have a `__del__` that comes here.
-        if let Some(batch) = with(|spares| reuse(py, spares, &mut content)) {
-            return Ok(batch);
-        }
-        let batch = Py::new(py, TickBatch::new(content))?;
-        let spare = Spare::new(batch.clone_ref(py));
-        let _oldest = with(|spares| {
-            spares.swap(0, 1);
-            spares[0].replace(spare)
-        });
+pub fn batch(py: Python<'_>, walked: Walked) -> PyResult<Py<TickBatch>> {
+    if !walked.is_worth_keeping(py) {
+        return Py::new(py, TickBatch::new(walked));
+    }
+    // What was there is dropped at the end: a frame's class may have a `__del__` that comes here.
+    let mut walked = Some(walked);
+    let reused = with(|spares| {
+        spares.iter_mut().flatten().find_map(|spare| {
+            let content = spare.alone(py)?;
+            let last = content.renew(py, walked.take()?);
+            Some((spare.owner().clone_ref(py), last))
+        })
+    });
+    if let Some((batch, last)) = reused {
+        last.release(py);
         return Ok(batch);
     }
-    Py::new(py, TickBatch::new(content))
+    made(py, walked.expect("it was not used"))
 }
 
-#[inline]
-fn reuse(py: Python<'_>, spares: &mut Spares, content: &mut Content) -> Option<Py<TickBatch>> {
-    spares.iter_mut().flatten().find_map(|spare| {
-        std::mem::swap(spare.alone(py)?, content);
-        Some(spare.owner().clone_ref(py))
-    })
+#[cold]
+fn made(py: Python<'_>, walked: Walked) -> PyResult<Py<TickBatch>> {
+    let batch = Py::new(py, TickBatch::new(walked))?;
+    let spare = Spare::new(batch.clone_ref(py));
+    let _oldest = with(|spares| {
+        spares.swap(0, 1);
+        spares[0].replace(spare)
+    });
+    Ok(batch)
 }
 
 /// The array of a batch's rows, which must be decoded.
