@@ -57,10 +57,13 @@ pub fn batch(py: Python<'_>, walked: Walked) -> PyResult<Py<TickBatch>> {
 fn made(py: Python<'_>, walked: Walked) -> PyResult<Py<TickBatch>> {
     let batch = Py::new(py, TickBatch::new(walked))?;
     let spare = Spare::new(batch.clone_ref(py));
-    let _oldest = with(|spares| {
+    let oldest = with(|spares| {
         spares.swap(0, 1);
         spares[0].replace(spare)
     });
+    if let Some(oldest) = oldest {
+        oldest.release(py);
+    }
     Ok(batch)
 }
 

@@ -117,6 +117,14 @@ impl<O: Renew> Spare<O> {
         &self.owner
     }
 
+    /// Drops it, knowing that this thread is attached.
+    pub fn release(self, py: Python<'_>) {
+        if let Some(array) = self.array {
+            array.drop_ref(py);
+        }
+        self.owner.drop_ref(py);
+    }
+
     /// The owner's content for writing, if nobody else can see the owner, its array or a view of that.
     #[inline]
     pub fn alone(&mut self, py: Python<'_>) -> Option<&mut O::Content> {
