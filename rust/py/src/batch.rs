@@ -133,21 +133,6 @@ pub struct Content {
 }
 
 impl Content {
-    /// Takes the place of another batch's content; gives back that one's frame.
-    #[inline]
-    pub fn renew(&mut self, py: Python<'_>, walked: Walked) -> Walked {
-        let read = std::mem::take(self.rows_read.get_mut());
-        match self.rows.get_mut() {
-            // Who read the last packet will read this one: now it costs no more than the decoding.
-            Some(rows) if read && walked.census.ticks == 1 => {
-                rows.decode_again(walked.frame.bytes(py), &walked.census, walked.scales());
-            }
-            _ => drop(self.rows.take()),
-        }
-        drop(self.depth20.take());
-        std::mem::replace(&mut self.walked, walked)
-    }
-
     #[inline]
     fn decoded(&self, py: Python<'_>) -> &Rows {
         self.rows_read.store(true, Ordering::Relaxed);
@@ -194,10 +179,25 @@ impl Memory for TickBatch {
 
 impl Renew for TickBatch {
     type Content = Content;
+    type Source = Walked;
 
     #[inline]
     fn content(&self) -> &Renewable<Content> {
         &self.0
+    }
+
+    #[inline]
+    fn renew(py: Python<'_>, content: &mut Content, walked: Walked) -> Walked {
+        let read = std::mem::take(content.rows_read.get_mut());
+        match content.rows.get_mut() {
+            // Who read the last packet will read this one: now it costs no more than the decoding.
+            Some(rows) if read && walked.census.ticks == 1 => {
+                rows.decode_again(walked.frame.bytes(py), &walked.census, walked.scales());
+            }
+            _ => drop(content.rows.take()),
+        }
+        drop(content.depth20.take());
+        std::mem::replace(&mut content.walked, walked)
     }
 }
 

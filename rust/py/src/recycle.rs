@@ -40,17 +40,14 @@ pub fn batch(py: Python<'_>, walked: Walked) -> PyResult<Py<TickBatch>> {
     // What was there is dropped at the end: a frame's class may have a `__del__` that comes here.
     let mut walked = Some(walked);
     let reused = with(|spares| {
-        spares.iter_mut().flatten().find_map(|spare| {
-            let content = spare.alone(py)?;
-            let last = content.renew(py, walked.take()?);
-            Some((spare.owner().clone_ref(py), last))
-        })
+        let mut spares = spares.iter_mut().flatten();
+        spares.find_map(|spare| spare.renew(py, &mut walked))
     });
     if let Some((batch, last)) = reused {
         last.release(py);
         return Ok(batch);
     }
-    made(py, walked.expect("it was not used"))
+    made(py, walked.expect("no batch took it"))
 }
 
 #[cold]

@@ -71,7 +71,7 @@ impl<T> Renewable<T> {
     }
 }
 
-// SAFETY: all that can be done with a shared one is to share its content, and `Spare::alone`, which writes the
+// SAFETY: all that can be done with a shared one is to share its content, and `Spare::renew`, which writes the
 // content, does so when it is shared with nobody.
 unsafe impl<T: Send + Sync> Sync for Renewable<T> {}
 
@@ -80,16 +80,23 @@ impl<T> Deref for Renewable<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the only `&mut T` comes from `Spare::alone`, which has made sure that no `&Self` is alive.
+        // SAFETY: the only `&mut T` is made in `Spare::renew`, which makes sure that no `&Self` is alive.
         unsafe { &*self.0.get() }
     }
 }
 
 /// An object whose content can be written anew.
+///
+/// The contract is that `renew` neither runs Python code nor detaches from the interpreter: either could find
+/// the object through the garbage collector, and see content that is being written.
 pub trait Renew: Memory {
     type Content;
+    /// What the content is written from; what it was written from comes back.
+    type Source;
 
     fn content(&self) -> &Renewable<Self::Content>;
+
+    fn renew(py: Python<'_>, content: &mut Self::Content, source: Self::Source) -> Self::Source;
 }
 
 /// Without a global lock a count of references says nothing of what other threads are about to do. Such an
@@ -113,10 +120,6 @@ impl<O: Renew> Spare<O> {
         self.owner.as_ptr() == owner.as_ptr()
     }
 
-    pub fn owner(&self) -> &Py<O> {
-        &self.owner
-    }
-
     /// Drops it, knowing that this thread is attached.
     pub fn release(self, py: Python<'_>) {
         if let Some(array) = self.array {
@@ -125,34 +128,44 @@ impl<O: Renew> Spare<O> {
         self.owner.drop_ref(py);
     }
 
-    /// The owner's content for writing, if nobody else can see the owner, its array or a view of that.
+    /// Writes the owner's content anew, if nobody else can see the owner, its array or a view of that. Gives
+    /// the owner and what it was written from before; else `source` stays where it is.
     #[inline]
-    pub fn alone(&mut self, py: Python<'_>) -> Option<&mut O::Content> {
-        let own = match &self.array {
-            None => 1,
-            Some(array) => {
-                // SAFETY: it is an array.
-                let fields = unsafe { &*fields_of(array) };
-                let unseen = is_only(py, array, 1)
-                    && fields.weakreflist.is_null()
-                    && fields.base == self.owner.as_ptr();
-                if !unseen {
-                    return None;
-                }
-                2
+    pub fn renew(&mut self, py: Python<'_>, source: &mut Option<O::Source>) -> Option<(Py<O>, O::Source)> {
+        let mut own = 1;
+        if let Some(array) = &self.array {
+            if !is_only(py, array, 1) {
+                return None;
             }
-        };
+            // SAFETY: it is an array.
+            let fields = unsafe { &*fields_of(array) };
+            if fields.weakreflist.is_null() && fields.base == self.owner.as_ptr() {
+                own = 2;
+            } else {
+                self.let_go();
+            }
+        }
         if !is_only(py, &self.owner, own) {
             return None;
         }
+        let source = source.take()?;
         // SAFETY: every reference to the owner is accounted for: one is `self.owner`, which is borrowed
         // exclusively and private, so that no borrow of the content stems from it; the other, if there is one,
         // is the base of an array whose only reference is `self.array`, just as private. A view of the array,
         // a buffer, a scalar or an iterator over it would hold a reference to the array, a tick one to the
-        // owner. No weak reference leads to either: the class has none, and the array's list is empty. The
-        // garbage collector tracks neither type. `py` says that this thread holds the lock under which all
-        // references are counted. So as long as `self` is borrowed, nothing in the process leads to the content.
-        Some(unsafe { &mut *self.owner.get().content().0.get() })
+        // owner. No weak reference leads to either: the class has none, and the array's list is empty. `py`
+        // says that this thread holds the lock without which no other one can take a reference, nor can the
+        // garbage collector lend one; and while the content is borrowed, `O::renew` runs no Python code.
+        let content = unsafe { &mut *self.owner.get().content().0.get() };
+        let last = O::renew(py, content, source);
+        Some((self.owner.clone_ref(py), last))
+    }
+
+    /// Drops an array that can still be reached, which is how those who wait for its end learn of it, or one
+    /// that has been given other memory.
+    #[cold]
+    fn let_go(&mut self) {
+        self.array = None;
     }
 
     /// A read-only array over one part of `owner`, which must be this one's: [`items`], but the array
