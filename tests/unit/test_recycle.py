@@ -29,8 +29,12 @@ def frame_of(seed: int, packets: int = 1) -> bytes:
     return random_frames.frame_of([random_frames.body(rng, 184, 1) for _ in range(packets)])
 
 
+@functools.cache
 def rows_of(frame: bytes) -> bytes:
-    """What `TickBatch.array` must hold, from a batch that is not recycled: others of the thread are kept busy."""
+    """What `TickBatch.array` must hold, from a batch that is made anew because the kept ones are busy.
+
+    That makes the next ones new as well: ask before what is to be tested.
+    """
     busy = [tl.parse(b"\x00\x00") for _ in range(2)]
     rows = tl.parse(frame).array.tobytes()
     del busy
@@ -178,23 +182,68 @@ SPOILERS: dict[str, Callable[[Any], object]] = {
     "shape": lambda array: setattr(array, "shape", (1, 1)),
     "dtype": lambda array: setattr(array, "dtype", np.dtype("V256")),
     "bytes": lambda array: setattr(array, "dtype", np.dtype("u1")),
+    "strides": lambda array: setattr(array, "strides", (0,)),
     "flags": lambda array: array.setflags(align=False),
+    "memory": lambda array: array.__setstate__((1, (1,), array.dtype, False, bytes(256))),
     "state": lambda array: array.__setstate__((1, (2,), np.dtype("u1"), False, b"xy")),
 }
 
 
+@pytest.mark.parametrize("read_again", [False, True])
 @pytest.mark.parametrize("name", SPOILERS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_was_made_of_an_array_is_not_in_the_next_one(name: str) -> None:
-    for seed in range(6):
-        batch = tl.parse(frame_of(seed))
+def test_what_was_made_of_an_array_is_not_in_the_next_one(name: str, read_again: bool) -> None:
+    frames = [frame_of(seed) for seed in range(6)]
+    wanted = [rows_of(frame) for frame in frames]
+    others()
+    for frame, rows in zip(frames, wanted, strict=True):
+        batch = tl.parse(frame)
         SPOILERS[name](batch.array)
-        assert batch.array.tobytes() == rows_of(frame_of(seed))
-        array = tl.parse(frame_of(seed + 100)).array
+        if read_again:
+            assert batch.array.shape == (1,)
+        del batch
+        array = tl.parse(frame).array
         assert (array.shape, array.strides, array.dtype.names is None) == ((1,), (256,), False)
-        assert array.flags.aligned
+        assert (array.flags.aligned, array.flags.c_contiguous, array.flags.f_contiguous) == (True,) * 3
         assert isinstance(array.base, tl.TickBatch)
-        assert array.tobytes() == rows_of(frame_of(seed + 100))
+        assert array.tobytes() == rows
+        del array
+
+
+@pytest.mark.parametrize("name", SPOILERS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_batch_whose_array_was_spoilt_stays_as_it_was(name: str) -> None:
+    rows = rows_of(frame_of(1))
+    others()
+    batch = tl.parse(frame_of(1))
+    SPOILERS[name](batch.array)
+    others()
+    assert (batch.frame, batch.array.tobytes()) == (frame_of(1), rows)
+
+
+def test_a_frame_without_ticks_makes_room_for_one_that_has_some() -> None:
+    found: list[bytes] = []
+
+    def work() -> None:
+        # A new thread has no buffer of an earlier batch.
+        for frame in (b"\x00\x00", frame_of(1), b"\x00\x00", frame_of(2, 3)):
+            array = tl.parse(frame).array
+            found.append(array.tobytes())
+            del array
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [b"", rows_of(frame_of(1)), b"", rows_of(frame_of(2, 3))]
+
+
+def test_an_array_that_somebody_has_is_not_given_to_another() -> None:
+    others()
+    batch = tl.parse(frame_of(1))
+    first, second = batch.array, batch.array
+    assert first is not second
+    first.shape = (1, 1)
+    assert (second.shape, batch.array.shape) == ((1,), (1,))
 
 
 def test_a_recycled_array_is_as_read_only_as_a_new_one() -> None:
@@ -219,23 +268,25 @@ seen: list[bytes] = []
 
 def test_a_frame_whose_end_parses_another_is_no_harm() -> None:
     seen.clear()
+    wanted = [rows_of(frame_of(seed)) for seed in (*range(10), 77)]
     for seed in range(10):
         array = tl.parse(Meddling(frame_of(seed))).array
-        assert array.tobytes() == rows_of(frame_of(seed))
+        assert array.tobytes() == wanted[seed]
     del array
     others()
     assert len(seen) == 10
-    assert set(seen) == {rows_of(frame_of(77))}
+    assert set(seen) == {wanted[10]}
 
 
 def test_an_engine_recycles_batches_as_parse_does() -> None:
     engine = tl.Engine(intervals=["1m"])
+    wanted = [rows_of(frame_of(seed)) for seed in range(12)]
     kept = []
     for seed in range(12):
         array = engine.apply(frame_of(seed)).array
         if seed % 3 == 0:
             kept.append((array[:1], array.tobytes()))
-        assert array.tobytes() == rows_of(frame_of(seed))
+        assert array.tobytes() == wanted[seed]
     assert all(view.tobytes() == before for view, before in kept)
 
 

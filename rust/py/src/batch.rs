@@ -65,7 +65,8 @@ impl FrameOwner {
 /// The ticks of one frame, in the order of the wire.
 ///
 /// A batch keeps the frame's bytes; rows and dicts are made from them when they are asked for.
-/// `len(batch)` is the number of ticks; iterating and indexing give `Tick` objects.
+/// `len(batch)` is the number of ticks; iterating and indexing give `Tick` objects. Whatever is kept of a
+/// batch never changes; what nobody has any more, of the last two batches of a thread, becomes the next one.
 #[pyclass(frozen, module = "tickloom")]
 pub struct TickBatch(Renewable<Content>);
 
