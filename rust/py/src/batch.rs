@@ -1,5 +1,6 @@
 //! One frame's ticks: parsed when asked, and in the shape that is asked for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::{PyIndexError, PyTypeError};
@@ -13,10 +14,15 @@ use zerocopy::IntoBytes;
 
 use crate::datetimes::Zone;
 use crate::dicts;
-use crate::rows::{Rows, depth20_descr, row_descr};
+use crate::recycle;
+use crate::rows::{Rows, depth20_descr};
 use crate::scales::PriceScales;
 use crate::tick::Tick;
-use crate::view::{Memory, items};
+use crate::view::{Memory, Renew, Renewable, items};
+
+/// More than any frame off the wire has; what is longer is given back.
+const MOST_KEPT_TICKS: usize = 4096;
+const MOST_KEPT_BYTES: usize = 1 << 20;
 
 static KITE: ScaleTable = ScaleTable::kite();
 
@@ -59,65 +65,98 @@ impl FrameOwner {
 /// The ticks of one frame, in the order of the wire.
 ///
 /// A batch keeps the frame's bytes; rows and dicts are made from them when they are asked for.
-/// `len(batch)` is the number of ticks; iterating and indexing give `Tick` objects.
+/// `len(batch)` is the number of ticks; iterating and indexing give `Tick` objects. Whatever is kept of a
+/// batch never changes; what nobody has any more, of the last two batches of a thread, becomes the next one.
 #[pyclass(frozen, module = "tickloom")]
-pub struct TickBatch {
+pub struct TickBatch(Renewable<Content>);
+
+/// A frame that has been walked once, and what is known of it.
+pub struct Walked {
     frame: FrameOwner,
     /// None is the protocol's own table.
     scales: Option<Arc<ScaleTable>>,
     received_ns: i64,
     census: Census,
-    rows: OnceLock<Rows>,
-    depth20: OnceLock<Vec<Depth20Row>>,
 }
 
-impl TickBatch {
-    /// Scans a frame once and keeps it; decodes nothing yet.
+impl Walked {
+    /// Walks a frame; decodes nothing.
     ///
     /// # Errors
-    /// The frame's [`DecodeError`] if not one whole packet could be read.
+    /// DecodeError if not one whole packet could be read.
     #[inline]
-    pub fn from_frame(
+    pub fn walk(
         py: Python<'_>,
         frame: FrameOwner,
         scales: Option<Arc<ScaleTable>>,
         received_ns: i64,
-    ) -> Result<Self, DecodeError> {
-        let census = census(frame.bytes(py))?;
-        Ok(Self::from_census(frame, scales, received_ns, census))
+    ) -> PyResult<Self> {
+        let census = census(frame.bytes(py)).map_err(|error| raised(py, error))?;
+        Ok(Self::new(frame, scales, received_ns, census))
     }
 
-    /// The same for a caller who has already walked the frame.
+    /// The same for a caller who has done so already.
     #[inline]
-    pub fn from_census(
-        frame: FrameOwner,
-        scales: Option<Arc<ScaleTable>>,
-        received_ns: i64,
-        census: Census,
-    ) -> Self {
+    pub fn new(frame: FrameOwner, scales: Option<Arc<ScaleTable>>, received_ns: i64, census: Census) -> Self {
         Self {
             frame,
             scales,
             received_ns,
             census,
-            rows: OnceLock::new(),
-            depth20: OnceLock::new(),
         }
     }
 
-    fn scales(&self) -> &ScaleTable {
-        self.scales.as_deref().unwrap_or(&KITE)
+    /// Whether a batch of it may outlive its use: a thread keeps the memory of its last ones.
+    #[inline]
+    pub fn is_worth_keeping(&self, py: Python<'_>) -> bool {
+        self.census.ticks <= MOST_KEPT_TICKS && self.frame.bytes(py).len() <= MOST_KEPT_BYTES
+    }
+
+    /// Drops it, knowing that this thread is attached.
+    #[inline]
+    pub fn release(self, py: Python<'_>) {
+        self.frame.0.drop_ref(py);
     }
 
     #[inline]
+    fn scales(&self) -> &ScaleTable {
+        self.scales.as_deref().unwrap_or(&KITE)
+    }
+}
+
+/// What a batch is made of.
+pub struct Content {
+    walked: Walked,
+    rows: OnceLock<Rows>,
+    depth20: OnceLock<Vec<Depth20Row>>,
+    /// Whether somebody asked for the rows.
+    rows_read: AtomicBool,
+}
+
+impl Content {
+    #[inline]
     fn decoded(&self, py: Python<'_>) -> &Rows {
+        self.rows_read.store(true, Ordering::Relaxed);
+        let walked = &self.walked;
         self.rows
-            .get_or_init(|| Rows::decode(self.frame.bytes(py), &self.census, self.scales()))
+            .get_or_init(|| Rows::decode(walked.frame.bytes(py), &walked.census, walked.scales()))
+    }
+}
+
+impl TickBatch {
+    /// A batch that is not recycled: see `recycle::batch`.
+    pub fn new(walked: Walked) -> Self {
+        Self(Renewable::new(Content {
+            walked,
+            rows: OnceLock::new(),
+            depth20: OnceLock::new(),
+            rows_read: AtomicBool::new(false),
+        }))
     }
 
     /// The decoded rows.
     pub fn rows(&self, py: Python<'_>) -> &[TickRow] {
-        self.decoded(py).as_rows()
+        self.0.decoded(py).as_rows()
     }
 }
 
@@ -133,9 +172,33 @@ impl Memory for TickBatch {
 
     fn memory(&self, part: Part) -> &[u8] {
         match part {
-            Part::Rows => self.rows.get().map_or(&[], Rows::as_bytes),
-            Part::Depth20 => self.depth20.get().map_or(&[], |rows| rows.as_bytes()),
+            Part::Rows => self.0.rows.get().map_or(&[], Rows::as_bytes),
+            Part::Depth20 => self.0.depth20.get().map_or(&[], |rows| rows.as_bytes()),
         }
+    }
+}
+
+impl Renew for TickBatch {
+    type Content = Content;
+    type Source = Walked;
+
+    #[inline]
+    fn content(&self) -> &Renewable<Content> {
+        &self.0
+    }
+
+    #[inline]
+    fn renew(py: Python<'_>, content: &mut Content, walked: Walked) -> Walked {
+        let read = std::mem::take(content.rows_read.get_mut());
+        match content.rows.get_mut() {
+            // Who read the last packet will read this one: now it costs no more than the decoding.
+            Some(rows) if read && walked.census.ticks == 1 => {
+                rows.decode_again(walked.frame.bytes(py), &walked.census, walked.scales());
+            }
+            _ => drop(content.rows.take()),
+        }
+        drop(content.depth20.take());
+        std::mem::replace(&mut content.walked, walked)
     }
 }
 
@@ -151,19 +214,19 @@ impl TickBatch {
     /// says. See kite-protocol §4.
     #[getter]
     pub fn array<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().decoded(slf.py());
-        items(slf, Part::Rows, row_descr(slf.py())?)
+        slf.get().0.decoded(slf.py());
+        recycle::rows_array(slf)
     }
 
     /// The twenty levels of every 492-byte packet, a read-only structured array; `row` is the tick's index.
     #[getter]
     fn depth20<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let batch = slf.get();
+        let batch = &slf.get().0;
         batch.depth20.get_or_init(|| {
-            if batch.census.depth20 == 0 {
+            if batch.walked.census.depth20 == 0 {
                 return Vec::new();
             }
-            decode_depth20(batch.frame.bytes(slf.py()), batch.scales())
+            decode_depth20(batch.walked.frame.bytes(slf.py()), batch.walked.scales())
         });
         items(slf, Part::Depth20, depth20_descr(slf.py())?)
     }
@@ -177,47 +240,57 @@ impl TickBatch {
     /// Raises ValueError for another zone.
     #[pyo3(signature = (tz = "local"))]
     fn to_dicts<'py>(&self, py: Python<'py>, tz: &str) -> PyResult<Bound<'py, PyList>> {
-        dicts::to_dicts(py, self.frame.bytes(py), self.scales(), Zone::named(tz)?)
+        dicts::to_dicts(
+            py,
+            self.0.walked.frame.bytes(py),
+            self.0.walked.scales(),
+            Zone::named(tz)?,
+        )
     }
 
     /// Packets that gave no tick: of unknown length, cut off, or announced and missing. Ticks and rejected
     /// packets together are always the count in the frame's header.
     #[getter]
     fn rejected(&self) -> usize {
-        self.census.rejected
+        self.0.walked.census.rejected
     }
 
     /// The `DecodeError` of a frame that was cut or too long, with `kind` and `offset`; else None. The ticks
     /// before the cut are in the batch.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.census.error.map(|error| decode_error(py, error)).transpose()
+        self.0
+            .walked
+            .census
+            .error
+            .map(|error| decode_error(py, error))
+            .transpose()
     }
 
     /// When the frame was received, nanoseconds UTC, as the caller said; 0 if nobody did.
     #[getter]
     fn received_ns(&self) -> i64 {
-        self.received_ns
+        self.0.walked.received_ns
     }
 
     /// Whether the frame was the one byte that says the line is alive.
     #[getter]
     fn is_heartbeat(&self) -> bool {
-        self.census.is_heartbeat
+        self.0.walked.census.is_heartbeat
     }
 
     /// The frame's bytes.
     #[getter]
     fn frame(&self, py: Python<'_>) -> Py<PyBytes> {
-        self.frame.0.clone_ref(py)
+        self.0.walked.frame.0.clone_ref(py)
     }
 
     fn __len__(&self) -> usize {
-        self.census.ticks
+        self.0.walked.census.ticks
     }
 
     fn __getitem__(slf: &Bound<'_, Self>, index: isize) -> PyResult<Tick> {
-        let ticks = slf.get().census.ticks;
+        let ticks = slf.get().0.walked.census.ticks;
         let from_start = if index < 0 {
             index.checked_add_unsigned(ticks)
         } else {
@@ -231,7 +304,7 @@ impl TickBatch {
     }
 
     fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
-        let ticks = (0..slf.get().census.ticks).map(|index| Tick::new(slf.clone().unbind(), index));
+        let ticks = (0..slf.get().0.walked.census.ticks).map(|index| Tick::new(slf.clone().unbind(), index));
         PyList::new(slf.py(), ticks)?.try_iter()
     }
 
@@ -242,7 +315,7 @@ impl TickBatch {
             error,
             is_heartbeat,
             ..
-        } = self.census;
+        } = self.0.walked.census;
         if is_heartbeat {
             return "TickBatch(heartbeat)".into();
         }
@@ -264,10 +337,13 @@ pub fn parse(
     frame: &Bound<'_, PyAny>,
     scales: Option<&Bound<'_, PriceScales>>,
     received_ns: i64,
-) -> PyResult<TickBatch> {
+) -> PyResult<Py<TickBatch>> {
     let py = frame.py();
     let scales = scales.map(|scales| scales.get().table.clone());
-    TickBatch::from_frame(py, FrameOwner::new(frame)?, scales, received_ns).map_err(|error| raised(py, error))
+    recycle::batch(
+        py,
+        Walked::walk(py, FrameOwner::new(frame)?, scales, received_ns)?,
+    )
 }
 
 /// The exception for a core error.

@@ -17,9 +17,10 @@ use tickloom_core::wire::kite::ScaleTable;
 use tickloom_core::wire::kite::scale::segment;
 
 use crate::bar::{PyBar, PyClosedBar};
-use crate::batch::{self, FrameOwner, TickBatch};
+use crate::batch::{self, FrameOwner, TickBatch, Walked};
 use crate::errors;
 use crate::options::{self, Words};
+use crate::recycle;
 use crate::scales::PriceScales;
 
 /// The core's engine, shared by its Python handle and every `Candles` made from it.
@@ -154,19 +155,14 @@ impl PyEngine {
     /// Raises DecodeError if not one packet could be read, TypeError for what is not bytes-like and
     /// ValueError for an absurd time: nothing that was aggregated before is touched.
     #[pyo3(signature = (frame, received_ns=0))]
-    fn apply(&self, frame: &Bound<'_, PyAny>, received_ns: i64) -> PyResult<TickBatch> {
+    fn apply(&self, frame: &Bound<'_, PyAny>, received_ns: i64) -> PyResult<Py<TickBatch>> {
         let py = frame.py();
         let rx = options::instant("received_ns", received_ns)?;
         let frame = FrameOwner::new(frame)?;
         let census = lock(py, &self.shared)
             .apply(frame.bytes(py), rx)
             .map_err(|error| batch::raised(py, error))?;
-        Ok(TickBatch::from_census(
-            frame,
-            self.scales.clone(),
-            received_ns,
-            census,
-        ))
+        recycle::batch(py, Walked::new(frame, self.scales.clone(), received_ns, census))
     }
 
     /// Tells the engine that it is `now_ns` (nanoseconds UTC on the clock of `received_ns`), so that bars close

@@ -11,6 +11,7 @@ mod errors;
 mod market;
 mod options;
 mod panel;
+mod recycle;
 mod report;
 mod rows;
 mod scales;

@@ -37,9 +37,24 @@ impl Rows {
             // What is in a spare buffer is of no use, so it is not worth copying to a longer one.
             buffer = vec![Line(TickRow::EMPTY); census.ticks];
         }
-        let rows = <[TickRow]>::mut_from_bytes(buffer.as_mut_bytes()).unwrap_or_default();
-        let length = decode_rows(bytes, census, scales, &mut rows[..census.ticks]);
-        Self { buffer, length }
+        let mut rows = Self { buffer, length: 0 };
+        rows.fill(bytes, census, scales);
+        rows
+    }
+
+    /// Decodes another frame to the same place, or to a longer one if it has more ticks.
+    #[inline]
+    pub fn decode_again(&mut self, bytes: &[u8], census: &Census, scales: &ScaleTable) {
+        if self.buffer.len() < census.ticks {
+            self.buffer = vec![Line(TickRow::EMPTY); census.ticks];
+        }
+        self.fill(bytes, census, scales);
+    }
+
+    #[inline]
+    fn fill(&mut self, bytes: &[u8], census: &Census, scales: &ScaleTable) {
+        let rows = <[TickRow]>::mut_from_bytes(self.buffer.as_mut_bytes()).unwrap_or_default();
+        self.length = decode_rows(bytes, census, scales, &mut rows[..census.ticks]);
     }
 
     pub fn as_bytes(&self) -> &[u8] {

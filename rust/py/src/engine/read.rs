@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{PyEngine, lock};
-use crate::batch::{self, FrameOwner, TickBatch};
+use crate::batch::{FrameOwner, TickBatch, Walked};
 use crate::candles::PyCandles;
 use crate::panel::{self, Panel};
 use crate::report;
@@ -44,9 +44,8 @@ impl PyEngine {
     /// with the rows of `TickBatch.array`. Instruments that were only pushed have no row.
     fn board<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let frame = lock(py, &self.shared).board();
-        let batch = TickBatch::from_frame(py, FrameOwner::from_bytes(py, &frame), self.scales.clone(), 0)
-            .map_err(|error| batch::raised(py, error))?;
-        TickBatch::array(&Bound::new(py, batch)?)
+        let walked = Walked::walk(py, FrameOwner::from_bytes(py, &frame), self.scales.clone(), 0)?;
+        TickBatch::array(&Bound::new(py, TickBatch::new(walked))?)
     }
 
     /// All instruments' sealed bars of one interval on one time axis, as a `Panel` (R24).
