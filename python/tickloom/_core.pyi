@@ -157,7 +157,7 @@ class Engine:
         tail: Literal["stub", "merge"] = "stub", preopen: Literal["separate", "fold", "bar", "drop"] = "separate",
         open_source: Literal["first_trade", "day_open"] = "first_trade",
         postclose: Literal["day_only", "bar", "drop"] = "day_only",
-        gap_volume: Literal["last", "exclude"] = "last",
+        gap_volume: Literal["last", "spread", "exclude"] = "last",
         extremes: Literal["apply", "skip", "off"] = "apply", vwap: Literal["hybrid", "atp", "ltp", "hlc3"] = "hybrid",
         atp_rounding: Literal["round", "truncate"] = "round",
         close_on: Literal["watermark", "next_tick"] = "watermark",

@@ -113,7 +113,11 @@ impl Words<'_> {
         options.gap_volume = choose(
             "gap_volume",
             self.gap_volume,
-            &[("last", GapVolume::Last), ("exclude", GapVolume::Exclude)],
+            &[
+                ("last", GapVolume::Last),
+                ("spread", GapVolume::Spread),
+                ("exclude", GapVolume::Exclude),
+            ],
         )?;
         options.saying.extremes = choose(
             "extremes",

@@ -253,6 +253,7 @@ impl Book {
             price: 0,
             value2: 0,
             found: 0,
+            over: 0,
             held: None,
         });
     }

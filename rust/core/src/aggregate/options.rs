@@ -47,6 +47,7 @@ pub enum PostClose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapVolume {
     Last,
+    Spread,
     Exclude,
 }
 

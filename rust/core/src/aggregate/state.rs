@@ -122,6 +122,8 @@ pub struct Gap {
     pub value2: i128,
     /// What history found of the gap's volume and nobody took off yet.
     pub found: i64,
+    /// What history found beyond it: other minutes of the gap may still be too high by that.
+    pub over: i64,
     /// Where `left` is booked; `None`: in the bar of `to`.
     pub held: Option<Booking>,
 }
