@@ -48,9 +48,10 @@ class MarketEvents:
 
 @final
 class PriceScales:
-    """Which integer of the wire is one rupee, segment by segment (kite-protocol §5)."""
+    """Which integer of the wire is one rupee, segment by segment, and where it is `signed` (kite-protocol §5)."""
 
-    def __new__(cls, divisors: Mapping[int, int] | None = None) -> Self: ...
+    def __new__(cls, divisors: Mapping[int, int] | None = None, *, signed: Sequence[int] | None = None) -> Self: ...
+    def is_signed(self, segment: int) -> bool: ...
     def divisor(self, segment: int) -> int: ...
     def price(self, instrument_token: int, raw: int) -> float: ...
 
@@ -157,9 +158,8 @@ class Engine:
         tail: Literal["stub", "merge"] = "stub", preopen: Literal["separate", "fold", "bar", "drop"] = "separate",
         open_source: Literal["first_trade", "day_open"] = "first_trade",
         postclose: Literal["day_only", "bar", "drop"] = "day_only",
-        gap_volume: Literal["last", "spread", "exclude"] = "last",
-        extremes: Literal["apply", "skip", "off"] = "apply", vwap: Literal["hybrid", "atp", "ltp", "hlc3"] = "hybrid",
-        atp_rounding: Literal["round", "truncate"] = "round",
+        gap_volume: Literal["last", "spread", "exclude"] = "last", extremes: Literal["apply", "skip", "off"] = "apply",
+        vwap: Literal["hybrid", "atp", "ltp", "hlc3"] = "hybrid", atp_rounding: Literal["round", "truncate"] = "round",
         close_on: Literal["watermark", "next_tick"] = "watermark",
         volume: Literal["cumulative", "none"] = "cumulative", week_start: Literal["monday", "sunday"] = "monday",
         sessions: str | None = None, scales: PriceScales | None = None, max_instruments: int = 20_000,

@@ -183,6 +183,17 @@ impl Book {
         slot
     }
 
+    /// The instrument's prices may be below 0.
+    pub fn allow_negative(&mut self, slot: usize) {
+        self.hot[slot].signed = true;
+    }
+
+    /// Whether the instrument's prices may be below 0.
+    #[must_use]
+    pub fn is_signed(&self, slot: usize) -> bool {
+        self.hot[slot].signed
+    }
+
     /// How many rows of an interval readers see, and how many are kept: coarser bars are made of them again.
     fn rows_kept(&self, interval: usize) -> (usize, usize) {
         let hidden = interval >= self.series();

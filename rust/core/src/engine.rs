@@ -198,6 +198,9 @@ impl Engine {
         self.own.push(NO_TIME);
         let added = self.book.add(class, divisor, tick, baseline);
         debug_assert_eq!(slot, added);
+        if self.scales.of(token).is_signed() {
+            self.book.allow_negative(slot);
+        }
         Some(slot)
     }
 

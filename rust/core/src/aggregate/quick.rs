@@ -35,7 +35,7 @@ pub(super) fn value_of(
     if matches!(how.vwap, Vwap::Ltp | Vwap::Hlc3) {
         return (raw, true);
     }
-    if !clamps || a1 <= 0 || (a0 <= 0 && v0 > 0) {
+    if !clamps || a1 == 0 || (a0 == 0 && v0 > 0) {
         return (raw, false);
     }
     let (lo, hi) = value_bounds(v0, a0, v1, a1, how.atp_width);
@@ -276,7 +276,7 @@ impl Book {
 
     fn load(&self, slot: usize) -> Option<Quick> {
         let hot = &self.hot[slot];
-        if !hot.open || hot.lows > 0 || !hot.has_volume || !self.options.short_way {
+        if !hot.open || hot.lows > 0 || !hot.has_volume || hot.signed || !self.options.short_way {
             return None;
         }
         let seconds = |t: Ns| {

@@ -208,6 +208,8 @@ pub struct Hot {
     pub clamps: bool,
     /// The instrument has had volume on this date.
     pub has_volume: bool,
+    /// Prices may be below 0.
+    pub signed: bool,
 }
 
 impl Hot {
@@ -230,6 +232,7 @@ impl Hot {
             open: false,
             clamps: true,
             has_volume: false,
+            signed: false,
         }
     }
 }

@@ -67,8 +67,8 @@ impl PyEngine {
     /// Takes one tick from elsewhere: a price with the `quantity` of a trade, or the day's `cumulative_volume`, or alone.
     ///
     /// `time_ns` is when it was at the exchange, int nanoseconds UTC. Without `received_ns` it is history, which
-    /// moves no clock but its own instrument's; with it, it is live. A price of 0 or less is counted in
-    /// `price_rejected` (R21). Raises ValueError, and nothing is changed.
+    /// moves no clock but its own instrument's; with it, it is live. A price of 0 or less (of 0, in a segment of
+    /// signed prices) is counted in `price_rejected` (R21). Raises ValueError, and nothing is changed.
     #[pyo3(signature = (token, price, *, time_ns, quantity=None, cumulative_volume=None, oi=None, received_ns=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
     fn push(
