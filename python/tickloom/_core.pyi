@@ -220,10 +220,10 @@ class Engine:
     def candles(self, instrument: int | str, interval: str | timedelta) -> Candles:
         """Live columns of one instrument, by token or symbol, and one interval in any spelling.
 
-        Raises UnknownInstrument (a KeyError), and ValueError for an interval that is not kept.
+        Raises UnknownInstrument (a KeyError), and ValueError for an interval that is not kept or below the tick.
         """
     def board(self) -> NDArray[np.void]:
-        """The last packet of every instrument that has had one: a read-only array of `TickBatch.array`'s dtype."""
+        """The last packet of every instrument, those only pushed last: read-only, of `TickBatch.array`'s dtype."""
     def panel(self, interval: str | timedelta, field: _Field, fill: _Fill = None) -> Panel:
         """One field of all instruments' sealed bars on one time axis (R24); `fill` as in `Candles.filled`."""
     def account(self, instrument: int | str, *, all_days: bool = False) -> dict[str, int]:
@@ -249,7 +249,7 @@ class Candles:
     `coverage`, `time_source`, `src` and `end` are copies. When other threads apply, two attributes can differ by a
     bar: `columns()` is all of one moment.
 
-    `time`, `end`: nanoseconds UTC of the bar's start and end, [time, end) (R3, R7; without time, end is time).
+    `time`, `end`: nanoseconds UTC of the bar's start and end, [time, end) (R3, R7; R38: when it closed).
     `open`, `high`, `low`, `close`: prices (R17, R18, R19). `volume`: quantity traded (R11), 0 with NO_VOLUME where
     none is told (R29). `vwap`: NaN without volume; `vwap_err`: its bound, NaN if none (R22). `oi`: at the bar's end,
     0 with NO_OI where none is told (R30). `ticks`: snapshots that counted. `flags`: bits of `Flags`, `time_source` and

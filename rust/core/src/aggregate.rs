@@ -34,6 +34,7 @@ pub use joined::Difference;
 pub use options::{
     BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
 };
+pub use reading::Last;
 pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tally};
 
 use std::collections::VecDeque;
@@ -88,6 +89,8 @@ pub struct Book {
     due: Vec<Ns>,
     next_due: Ns,
     pub(crate) events: VecDeque<Event>,
+    /// The ends of the bars without time among the events, in their order; rows do not hold them.
+    pub(crate) event_ends: VecDeque<Ns>,
     max_events: usize,
     pub(crate) tally: Tally,
     empty: Arc<Page>,
@@ -146,6 +149,7 @@ impl Book {
             due: Vec::new(),
             next_due: NEVER,
             events: VecDeque::new(),
+            event_ends: VecDeque::new(),
             max_events: max_events.max(1),
             tally: Tally::default(),
             empty: Arc::new(Page::new(0)),
@@ -331,7 +335,10 @@ impl Book {
             return;
         }
         if self.events.len() == self.max_events {
-            self.events.pop_front();
+            let oldest = self.events.pop_front();
+            if oldest.is_some_and(|event| usize::from(event.interval) >= self.intervals.len()) {
+                self.event_ends.pop_front();
+            }
             self.tally.events_dropped += 1;
         }
         #[expect(clippy::cast_possible_truncation, reason = "far fewer than the types hold")]

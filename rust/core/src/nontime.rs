@@ -119,6 +119,17 @@ impl NonTime {
         parse::parse(text, divisor)
     }
 
+    /// Whether the bars are not smaller than one tick of the price, in units: smaller ones would be made by the
+    /// thousand without telling anything.
+    #[must_use]
+    pub fn suits(&self, tick: i64) -> bool {
+        match self {
+            Self::Range(bars) => bars.size() >= i128::from(tick),
+            Self::Renko(bars) => bars.size() >= i128::from(tick),
+            Self::Volume(_) | Self::Value(_) | Self::Updates(_) => true,
+        }
+    }
+
     /// Takes an update and hands each bar that it closes to `emit`, in order.
     pub fn push(&mut self, update: &Update, emit: impl FnMut(Bar)) {
         match self {

@@ -190,10 +190,10 @@ impl PyEngine {
     /// Takes the `ClosedBar` events since the last call, oldest first (R25).
     fn drain_closed(&self, py: Python<'_>) -> Vec<PyClosedBar> {
         let mut engine = lock(py, &self.shared);
-        let events: Vec<_> = engine.drain().collect();
+        let events = engine.drain_with_ends();
         events
             .into_iter()
-            .map(|event| PyClosedBar {
+            .map(|(event, end)| PyClosedBar {
                 token: engine.instruments()[event.slot as usize].token,
                 symbol: engine.instruments()[event.slot as usize].symbol.clone(),
                 interval: self.names[usize::from(event.interval)].clone(),
@@ -202,12 +202,7 @@ impl PyEngine {
                     EventKind::Revised => "revised",
                     EventKind::Reconciled => "reconciled",
                 },
-                bar: PyBar::new(
-                    event.row,
-                    engine
-                        .book()
-                        .end_of(event.slot as usize, usize::from(event.interval), event.row.time),
-                ),
+                bar: PyBar::new(event.row, end),
             })
             .collect()
     }

@@ -220,6 +220,14 @@ fn nontime(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     Ok(Some(text.to_owned()))
 }
 
+/// Bars whose size is below the tick of the price are refused.
+pub fn too_fine(text: &str, tick: Option<f64>) -> PyErr {
+    let tick = tick.map_or_else(String::new, |tick| format!(" of {tick}"));
+    PyValueError::new_err(format!(
+        "range and renko bars must not be smaller than the instrument's tick{tick}, which track(tick_size=) tells: {text:?}"
+    ))
+}
+
 /// The intervals of an engine, distinct, in the order given; one minute if none are.
 pub fn intervals(value: Option<&Bound<'_, PyAny>>) -> PyResult<Kept> {
     let Some(value) = value else {
@@ -237,6 +245,11 @@ pub fn intervals(value: Option<&Bound<'_, PyAny>>) -> PyResult<Kept> {
     for item in value.try_iter()? {
         let item = item?;
         if let Some(text) = nontime(&item)? {
+            // No segment has a finer tick.
+            let finest = 25_000;
+            if !NonTime::parse(&text, 10_000_000).is_ok_and(|bars| bars.suits(finest)) {
+                return Err(too_fine(&text, Some(0.0025)));
+            }
             if !kept.nontime.contains(&text) {
                 kept.nontime.push(text);
             }

@@ -1,5 +1,7 @@
 //! What is kept for each instrument beside its bars.
 
+use std::collections::VecDeque;
+
 use crate::bar::{Bar, Level, NO_HIGH, NO_LOW, Row};
 use crate::nontime::NonTime;
 use crate::session::{ClassId, Schedule, Span};
@@ -277,6 +279,8 @@ pub struct Cold {
     pub past: Account,
     /// By kind; `None` where the instrument's unit is too coarse for the size.
     pub nontime: Vec<Option<NonTime>>,
+    /// By kind: the ends of the rows in the ring.
+    pub nontime_ends: Vec<VecDeque<Ns>>,
     pub joined: Joined,
     pub daily: Daily,
 }
@@ -308,6 +312,7 @@ impl Cold {
             opened: 0,
             reserved: false,
             nontime: Vec::new(),
+            nontime_ends: Vec::new(),
             joined: Joined::new(),
             daily: Daily::NEW,
         }

@@ -1,5 +1,7 @@
 //! Bars that close by what was traded (R38), fed with every accepted trade in order of arrival.
 
+use std::collections::VecDeque;
+
 use crate::bar::{FULL_COVERAGE, NO_HIGH, NO_LOW, Row, flags, source, src};
 use crate::nontime::{self, NonTime, Update};
 use crate::units::Ns;
@@ -7,6 +9,12 @@ use crate::units::Ns;
 use super::Book;
 use super::state::{EventKind, Snap};
 use super::tick::Trade;
+
+/// Whether bars without time are not smaller than an instrument's unit and its tick.
+fn is_suited(text: &str, divisor: i64, tick: i64) -> bool {
+    let divisor = u32::try_from(divisor).unwrap_or(u32::MAX);
+    NonTime::parse(text, divisor).is_ok_and(|bars| bars.suits(tick))
+}
 
 impl Book {
     /// Hands an accepted trade on to the instrument's bars without time. The day's extremes of before must still stand.
@@ -17,9 +25,12 @@ impl Book {
         }
         let divisor = u32::try_from(self.cold[slot].divisor).unwrap_or(u32::MAX);
         if self.cold[slot].nontime.is_empty() {
-            // A size finer than the instrument's unit has no bars; its place stays.
-            let made = self.nontime.iter().map(|text| NonTime::parse(text, divisor).ok());
+            // A size finer than the instrument's unit or tick has no bars; its place stays.
+            let tick = i64::from(self.hot[slot].tick);
+            let made = self.nontime.iter();
+            let made = made.map(|text| NonTime::parse(text, divisor).ok().filter(|bars| bars.suits(tick)));
             self.cold[slot].nontime = made.collect();
+            self.cold[slot].nontime_ends = vec![VecDeque::new(); kinds];
         }
         let hot = &self.hot[slot];
         let update = Update {
@@ -41,9 +52,43 @@ impl Book {
                 let series = self.intervals.len() + kind;
                 self.tally.bars_closed += 1;
                 self.ring(slot, series).push(row);
+                let kept = self.ring(slot, series).len();
+                let ends = &mut self.cold[slot].nontime_ends[kind];
+                ends.push_back(bar.end);
+                ends.drain(..ends.len().saturating_sub(kept));
+                self.event_ends.push_back(bar.end);
                 self.emit(slot, series, EventKind::Closed, row);
             }
         }
+    }
+
+    /// The first size of the bars without time that is below the tick of an instrument, or below its unit (R38).
+    #[must_use]
+    pub fn too_fine(&self, divisor: i64, tick: i64) -> Option<&str> {
+        let mut kinds = self.nontime.iter();
+        kinds
+            .find(|text| !is_suited(text, divisor, tick))
+            .map(String::as_str)
+    }
+
+    /// Whether a series of an instrument is of bars without time whose size is below its tick, so that there are none.
+    #[must_use]
+    pub fn has_no_bars(&self, slot: usize, series: usize) -> bool {
+        let kind = series.checked_sub(self.intervals.len());
+        let text = kind.and_then(|kind| self.nontime.get(kind));
+        text.is_some_and(|text| !is_suited(text, self.cold[slot].divisor, i64::from(self.hot[slot].tick)))
+    }
+
+    /// The ends of the newest `count` bars of a series without time, oldest first; none for a series with time.
+    pub fn nontime_ends(
+        &self,
+        slot: usize,
+        series: usize,
+        count: usize,
+    ) -> Option<impl Iterator<Item = Ns> + '_> {
+        let kind = series.checked_sub(self.intervals.len())?;
+        let ends = self.cold[slot].nontime_ends.get(kind)?;
+        Some(ends.iter().skip(ends.len().saturating_sub(count)).copied())
     }
 
     /// The bar without time that is forming, with the time of its last update.
