@@ -162,8 +162,8 @@ class Engine:
         vwap: Literal["hybrid", "atp", "ltp", "hlc3"] = "hybrid", atp_rounding: Literal["round", "truncate"] = "round",
         close_on: Literal["watermark", "next_tick"] = "watermark",
         volume: Literal["cumulative", "none"] = "cumulative", week_start: Literal["monday", "sunday"] = "monday",
-        sessions: str | None = None, scales: PriceScales | None = None, max_instruments: int = 20_000,
-        max_events: int = 131_072,
+        signed_volume: Literal["tick", "quote"] | None = None, sessions: str | None = None,
+        scales: PriceScales | None = None, max_instruments: int = 20_000, max_events: int = 131_072,
     ) -> Self: ...  # fmt: skip
     @property
     def intervals(self) -> list[str]:
@@ -187,7 +187,6 @@ class Engine:
         cumulative_volume: int | None = None, oi: int | None = None, received_ns: int | None = None,
     ) -> None:  # fmt: skip
         """Takes one tick: a price with a trade's `quantity`, or the day's `cumulative_volume`, or alone (R29).
-
         `time_ns`: nanoseconds UTC at the exchange. Without `received_ns` it is history and moves no clock but its
         instrument's own; with it, it is live. A price of 0 or less is counted in `price_rejected` (R21).
         """
@@ -201,10 +200,8 @@ class Engine:
         floats. A bad row is named by a ValueError before any is taken, a bad dtype by a TypeError.
         """
     def advance(self, now_ns: int) -> int:
-        """Tells the time on the clock of `received_ns`, so that bars close though nothing arrives (R25).
-
-        Gives the number of bars that it sealed. A time before an earlier one does nothing.
-        """
+        """Tells the time on the clock of `received_ns`, so that bars close though nothing arrives (R25). Gives the
+        number of bars that it sealed; a time before an earlier one does nothing."""
     def disconnected(self, at_ns: int) -> None:
         """The feed is gone since `at_ns`: what trades until an instrument's next tick is in a gap (R13)."""
     def connected(self, at_ns: int) -> None: ...
@@ -254,7 +251,8 @@ class Candles:
     none is told (R29). `vwap`: NaN without volume; `vwap_err`: its bound, NaN if none (R22). `oi`: at the bar's end,
     0 with NO_OI where none is told (R30). `ticks`: snapshots that counted. `flags`: bits of `Flags`, `time_source` and
     `src`: values of `TimeSource` and `BarSource`, `coverage`: share of the bar with a feed, 0 to 1 (R39).
-    `rev`: revisions after sealing (R25).
+    `rev`: revisions after sealing (R25). `delta`, `cvd`: signed volume of bars without time and its sum over all so
+    far, an estimate (R38); ValueError for others, or without `signed_volume`.
     """
 
     @property
@@ -289,6 +287,10 @@ class Candles:
     def src(self) -> NDArray[np.uint8]: ...
     @property
     def end(self) -> NDArray[np.int64]: ...
+    @property
+    def delta(self) -> NDArray[np.int64]: ...
+    @property
+    def cvd(self) -> NDArray[np.int64]: ...
     def columns(self) -> dict[str, NDArray[Any]]:
         """All columns of one moment by name, equally long whatever other threads apply."""
     @property
@@ -300,11 +302,8 @@ class Candles:
     def last(self, n: int = 1) -> list[Bar]:
         """The last `n` sealed bars, oldest first, or as many as there are. ValueError if n < 1."""
     def filled(self, fill: _Fill = None) -> dict[str, NDArray[Any]]:
-        """The bars on the calendar between the first and the last, copies, with a mask `valid` (R24).
-
-        Without a bar floats are NaN and integers 0; "ffill" repeats the close before, flagged FILLED, where the
-        market was open, the feed was there and nothing traded.
-        """
+        """The bars on the calendar between the first and the last, copies, with a mask `valid` (R24): NaN or 0 without
+        a bar; "ffill" repeats the close before, FILLED, where the market was open, the feed there and no trade."""
     def heikin_ashi(self) -> dict[str, NDArray[Any]]:
         """time, open, high, low, close of the Heikin-Ashi bars; never stored (R38). Copies."""
     def to_numpy(self) -> NDArray[np.void]:

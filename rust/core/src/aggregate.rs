@@ -3,7 +3,7 @@
 //! [`Book`] holds every instrument's state, slot by slot. The common ticks, an in-order trade inside the
 //! newest bar and a repeat without a trade, are done in `quick`; every other case goes the long way:
 //! `contact` (dates, first contact, gaps), `tick` (what kind of packet is it), `trade`, `late`, `price`
-//! (instruments without volume), `spread` (a gap's volume), `updates` (bars without time). `close` seals by the clock, `group` and
+//! (instruments without volume), `spread` (a gap's volume), `updates` and `signed` (bars without time). `close` seals by the clock, `group` and
 //! `fold` make n-minute bars of minutes, `revise` changes what is sealed and folds away what is final,
 //! `reading` answers readers, `history` and its neighbours join a broker's bars, `daily` makes days.
 
@@ -22,6 +22,7 @@ mod reading;
 mod refold;
 mod repair;
 mod revise;
+mod signed;
 mod spread;
 mod state;
 mod tick;
@@ -35,7 +36,8 @@ pub use options::{
     BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
 };
 pub use reading::Last;
-pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tally};
+pub use signed::SignedVolume;
+pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tail, Tally};
 
 use std::collections::VecDeque;
 use std::sync::Arc;

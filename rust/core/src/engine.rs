@@ -4,6 +4,7 @@
 //! the clocks of docs/bars.md §2 and the last packet of every instrument.
 
 mod board;
+mod drain;
 mod history;
 mod panel;
 mod push;
@@ -11,7 +12,7 @@ mod snap;
 
 use zerocopy::FromBytes;
 
-use crate::aggregate::{Book, Clock, Event, Options, Snap, Tally};
+use crate::aggregate::{Book, Clock, Options, SignedVolume, Snap, Tally};
 use crate::error::DecodeError;
 use crate::interval::Interval;
 use crate::lookup::TokenMap;
@@ -175,24 +176,6 @@ impl Engine {
         (now != NO_TIME).then_some(now)
     }
 
-    /// Takes the events since the last call, oldest first.
-    pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
-        self.book.event_ends.clear();
-        self.book.events.drain(..)
-    }
-
-    /// The same, each with the end of its bar: of bars without time, when they closed (R38).
-    pub fn drain_with_ends(&mut self) -> Vec<(Event, Ns)> {
-        let mut ends = std::mem::take(&mut self.book.event_ends);
-        let events: Vec<Event> = self.drain().collect();
-        let timed = self.book.intervals.len();
-        let mut end_of = |event: &Event| match usize::from(event.interval) {
-            series if series < timed => self.book.end_of(event.slot as usize, series, event.row.time),
-            _ => ends.pop_front().unwrap_or(event.row.time),
-        };
-        events.into_iter().map(|event| (event, end_of(&event))).collect()
-    }
-
     /// Adds an instrument. `None`: there are `max_instruments` already.
     pub fn add(
         &mut self,
@@ -320,10 +303,18 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn long_way(&mut self, slot: usize, full: &Full, rx: Ns, limit: Ns) {
+        let quoted = self.book.options.signed == SignedVolume::Quote;
+        if quoted {
+            let mid2 = self.mid_before(slot);
+            self.book.set_mid(slot, mid2);
+        }
         self.raws[slot].take_full(full);
         self.book.went_the_long_way(slot);
         let snap = self.snap_full(full, rx, limit);
         self.step(slot, &snap);
+        if quoted {
+            self.book.set_mid(slot, None);
+        }
     }
 
     /// A packet of another length, or of a token that is new.

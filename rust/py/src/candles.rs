@@ -1,5 +1,7 @@
 //! Candles: the live columns of one instrument and interval.
 
+mod signed;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::{PyArray1, PyArrayDescr};
@@ -157,8 +159,8 @@ impl PyCandles {
         let mut engine = lock(py, &self.engine);
         let view = engine.book_mut().ring(self.slot, self.index).view();
         let book = engine.book();
-        let ends = match book.nontime_ends(self.slot, self.index, view.len()) {
-            Some(ends) => ends.collect(),
+        let ends = match book.nontime_tails(self.slot, self.index, view.len()) {
+            Some(tails) => tails.map(|tail| tail.end).collect(),
             None => (0..view.len())
                 .map(|at| book.end_of(self.slot, self.index, view.row(at).time))
                 .collect(),

@@ -63,7 +63,7 @@ impl PyEngine {
     #[pyo3(signature = (intervals=None, capacity=500, *, grace=2.0, revise=5.0, gap_s=10.0, bucket_by="ltt",
         edge_split="last", anchor="leg", tail="stub", preopen="separate", open_source="first_trade",
         postclose="day_only", gap_volume="last", extremes="apply", vwap="hybrid", atp_rounding="round",
-        close_on="watermark", volume="cumulative", week_start="monday", sessions=None, scales=None,
+        close_on="watermark", volume="cumulative", week_start="monday", signed_volume=None, sessions=None, scales=None,
         max_instruments=20_000, max_events=131_072))]
     fn new(
         intervals: Option<&Bound<'_, PyAny>>,
@@ -85,6 +85,7 @@ impl PyEngine {
         close_on: &str,
         volume: &str,
         week_start: &str,
+        signed_volume: Option<&str>,
         sessions: Option<&str>,
         scales: Option<&Bound<'_, PriceScales>>,
         max_instruments: usize,
@@ -108,6 +109,7 @@ impl PyEngine {
             close_on,
             volume,
             week_start,
+            signed_volume,
         };
         let kept = options::intervals(intervals)?;
         let mut config = Config {

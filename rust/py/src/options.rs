@@ -4,7 +4,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDelta, PyString};
 use tickloom_core::aggregate::{
-    BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
+    BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, SignedVolume,
+    VolumeKind,
 };
 use tickloom_core::bar::{Extremes, Vwap};
 use tickloom_core::interval::Interval;
@@ -48,6 +49,7 @@ pub struct Words<'a> {
     pub close_on: &'a str,
     pub volume: &'a str,
     pub week_start: &'a str,
+    pub signed_volume: Option<&'a str>,
 }
 
 impl Words<'_> {
@@ -161,6 +163,13 @@ impl Words<'_> {
             self.week_start,
             &[("monday", false), ("sunday", true)],
         )?;
+        if let Some(rule) = self.signed_volume {
+            options.signed = choose(
+                "signed_volume",
+                rule,
+                &[("tick", SignedVolume::Tick), ("quote", SignedVolume::Quote)],
+            )?;
+        }
         Ok(options)
     }
 }

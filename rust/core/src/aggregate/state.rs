@@ -9,6 +9,7 @@ use crate::units::Ns;
 
 use super::daily::Daily;
 use super::joined::Joined;
+use super::signed::Signing;
 use super::tick::Trade;
 
 /// No trading date yet.
@@ -239,6 +240,15 @@ impl Hot {
     }
 }
 
+/// What a row of a bar without time has no room for (R38).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    pub end: Ns,
+    /// Volume bought less volume sold, and the sum of it over all bars so far.
+    pub delta: i64,
+    pub cvd: i64,
+}
+
 /// What only the long way needs.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
@@ -279,8 +289,9 @@ pub struct Cold {
     pub past: Account,
     /// By kind; `None` where the instrument's unit is too coarse for the size.
     pub nontime: Vec<Option<NonTime>>,
-    /// By kind: the ends of the rows in the ring.
-    pub nontime_ends: Vec<VecDeque<Ns>>,
+    /// By kind: what the ring's rows do not hold.
+    pub nontime_tails: Vec<VecDeque<Tail>>,
+    pub signing: Signing,
     pub joined: Joined,
     pub daily: Daily,
 }
@@ -312,7 +323,8 @@ impl Cold {
             opened: 0,
             reserved: false,
             nontime: Vec::new(),
-            nontime_ends: Vec::new(),
+            nontime_tails: Vec::new(),
+            signing: Signing::NEW,
             joined: Joined::new(),
             daily: Daily::NEW,
         }

@@ -6,9 +6,9 @@ use crate::bar::{FULL_COVERAGE, NO_HIGH, NO_LOW, Row, flags, source, src};
 use crate::nontime::{self, NonTime, Update};
 use crate::units::Ns;
 
-use super::Book;
-use super::state::{EventKind, Snap};
+use super::state::{EventKind, Snap, Tail};
 use super::tick::Trade;
+use super::{Book, SignedVolume};
 
 /// Whether bars without time are not smaller than an instrument's unit and its tick.
 fn is_suited(text: &str, divisor: i64, tick: i64) -> bool {
@@ -17,6 +17,11 @@ fn is_suited(text: &str, divisor: i64, tick: i64) -> bool {
 }
 
 impl Book {
+    /// Best bid plus best ask before the instrument's next packet, for the quote rule (R38).
+    pub fn set_mid(&mut self, slot: usize, mid2: Option<i64>) {
+        self.cold[slot].signing.mid2 = mid2;
+    }
+
     /// Hands an accepted trade on to the instrument's bars without time. The day's extremes of before must still stand.
     pub(super) fn feed_nontime(&mut self, slot: usize, s: &Snap, trade: &Trade) {
         let kinds = self.nontime.len();
@@ -30,13 +35,14 @@ impl Book {
             let made = self.nontime.iter();
             let made = made.map(|text| NonTime::parse(text, divisor).ok().filter(|bars| bars.suits(tick)));
             self.cold[slot].nontime = made.collect();
-            self.cold[slot].nontime_ends = vec![VecDeque::new(); kinds];
+            self.cold[slot].nontime_tails = vec![VecDeque::new(); kinds];
         }
         let hot = &self.hot[slot];
         let update = Update {
             time: trade.t,
             price: s.price,
             volume: trade.delta,
+            side: self.cold[slot].signing.side(self.options.signed, s.price),
             high: (hot.h_star != NO_HIGH && s.high > hot.h_star && s.high > s.price).then_some(s.high),
             low: (hot.l_star != NO_LOW && s.low < hot.l_star && s.low < s.price).then_some(s.low),
             oi: s.has_oi.then_some(s.oi),
@@ -53,9 +59,16 @@ impl Book {
                 self.tally.bars_closed += 1;
                 self.ring(slot, series).push(row);
                 let kept = self.ring(slot, series).len();
-                let ends = &mut self.cold[slot].nontime_ends[kind];
-                ends.push_back(bar.end);
-                ends.drain(..ends.len().saturating_sub(kept));
+                let tails = &mut self.cold[slot].nontime_tails[kind];
+                tails.push_back(Tail {
+                    end: bar.end,
+                    delta: bar.delta,
+                    cvd: tails
+                        .back()
+                        .map_or(0, |before| before.cvd)
+                        .saturating_add(bar.delta),
+                });
+                tails.drain(..tails.len().saturating_sub(kept.max(1)));
                 self.event_ends.push_back(bar.end);
                 self.emit(slot, series, EventKind::Closed, row);
             }
@@ -71,6 +84,12 @@ impl Book {
             .map(String::as_str)
     }
 
+    /// Whether the bars of a series have a signed volume.
+    #[must_use]
+    pub fn is_signed_series(&self, series: usize) -> bool {
+        series >= self.intervals.len() && self.options.signed != SignedVolume::Off
+    }
+
     /// Whether a series of an instrument is of bars without time whose size is below its tick, so that there are none.
     #[must_use]
     pub fn has_no_bars(&self, slot: usize, series: usize) -> bool {
@@ -79,16 +98,17 @@ impl Book {
         text.is_some_and(|text| !is_suited(text, self.cold[slot].divisor, i64::from(self.hot[slot].tick)))
     }
 
-    /// The ends of the newest `count` bars of a series without time, oldest first; none for a series with time.
-    pub fn nontime_ends(
+    /// What the rows of the newest `count` bars of a series without time do not hold, oldest first; none for a series
+    /// with time.
+    pub fn nontime_tails(
         &self,
         slot: usize,
         series: usize,
         count: usize,
-    ) -> Option<impl Iterator<Item = Ns> + '_> {
+    ) -> Option<impl Iterator<Item = Tail> + '_> {
         let kind = series.checked_sub(self.intervals.len())?;
-        let ends = self.cold[slot].nontime_ends.get(kind)?;
-        Some(ends.iter().skip(ends.len().saturating_sub(count)).copied())
+        let tails = self.cold[slot].nontime_tails.get(kind)?;
+        Some(tails.iter().skip(tails.len().saturating_sub(count)).copied())
     }
 
     /// The bar without time that is forming, with the time of its last update.
@@ -103,6 +123,11 @@ impl Book {
         reason = "as in Said::row; 10,000 fits"
     )]
     fn nontime_row(&self, slot: usize, bar: &nontime::Bar) -> Row {
+        let signed = if self.options.signed == SignedVolume::Off {
+            0
+        } else {
+            flags::DELTA_EST
+        };
         let divisor = self.cold[slot].divisor;
         let money = |units: i64| units as f64 / divisor as f64;
         let (high, low) = (money(bar.high), money(bar.low));
@@ -122,7 +147,7 @@ impl Book {
             vwap,
             oi: bar.oi.unwrap_or(0),
             ticks: bar.updates,
-            flags: bar.flags | if bar.oi.is_none() { flags::NO_OI } else { 0 },
+            flags: bar.flags | if bar.oi.is_none() { flags::NO_OI } else { 0 } | signed,
             vwap_err: f32::NAN,
             coverage: FULL_COVERAGE as u16,
             rev: 0,

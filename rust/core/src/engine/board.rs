@@ -2,6 +2,8 @@
 
 use crate::wire::kite::packet::Full;
 
+use zerocopy::FromBytes;
+
 use crate::aggregate::Last;
 use crate::tick::{Mode, TRADABLE, TickRow};
 use crate::wire::kite::scale::{INDICES, segment};
@@ -52,6 +54,15 @@ impl Engine {
         if let Some(full) = self.book.last_packet(slot, self.instruments[slot].token) {
             self.raws[slot].take_full(&full);
         }
+    }
+
+    /// Best bid plus best ask of the instrument's last packet, in units, if it had both (R38).
+    pub(super) fn mid_before(&mut self, slot: usize) -> Option<i64> {
+        self.catch_up(slot);
+        let full = Full::ref_from_bytes(self.raws[slot].body()).ok()?;
+        let scale = self.scales.of(full.instrument_token.get());
+        let (bid, ask) = (full.bids[0].price.get(), full.asks[0].price.get());
+        (bid != 0 && ask != 0).then(|| scale.units(bid) + scale.units(ask))
     }
 
     /// A row for each instrument that was only pushed, in the order of the slots: its last price, and what was told of
