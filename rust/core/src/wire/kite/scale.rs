@@ -100,15 +100,24 @@ impl Scale {
         self.multiplies
     }
 
-    /// `raw / divisor`, correctly rounded.
+    /// The price of an integer of the wire: `raw / divisor`, correctly rounded.
     #[inline]
     #[must_use]
     pub fn to_f64(self, raw: u32) -> f64 {
+        if self.signed {
+            self.signed_to_f64(raw.cast_signed())
+        } else {
+            self.unsigned_to_f64(raw)
+        }
+    }
+
+    /// The same where prices are unsigned: decoders with many prices ask once for the sign.
+    #[inline]
+    #[must_use]
+    pub(crate) fn unsigned_to_f64(&self, raw: u32) -> f64 {
         if self.multiplies {
             let raw = f64::from(raw);
             raw * self.high + raw * self.low
-        } else if self.signed {
-            self.signed_to_f64(raw.cast_signed())
         } else {
             f64::from(raw) / f64::from(self.divisor)
         }
@@ -119,7 +128,7 @@ impl Scale {
     #[must_use]
     pub fn signed_to_f64(self, raw: i32) -> f64 {
         // Rounding to nearest is symmetric, so the sign can wait.
-        let magnitude = self.signed(false).to_f64(raw.unsigned_abs());
+        let magnitude = self.signed(false).unsigned_to_f64(raw.unsigned_abs());
         if raw < 0 { -magnitude } else { magnitude }
     }
 }
