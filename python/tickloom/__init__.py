@@ -14,6 +14,7 @@ event loop, no look at the environment.
 import warnings
 
 from tickloom._core import DEBUG_BUILD, Bar, Candles, ClosedBar, Engine, Panel, PriceScales, Tick, TickBatch, parse
+from tickloom.candles import signed_volume
 from tickloom.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -54,5 +55,6 @@ __all__ = [
     "__version__",
     "ist",
     "parse",
+    "signed_volume",
     "to_ns",
 ]

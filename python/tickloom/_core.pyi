@@ -48,9 +48,10 @@ class MarketEvents:
 
 @final
 class PriceScales:
-    """Which integer of the wire is one rupee, segment by segment (kite-protocol §5)."""
+    """Which integer of the wire is one rupee, segment by segment, and where it is `signed` (kite-protocol §5)."""
 
-    def __new__(cls, divisors: Mapping[int, int] | None = None) -> Self: ...
+    def __new__(cls, divisors: Mapping[int, int] | None = None, *, signed: Sequence[int] | None = None) -> Self: ...
+    def is_signed(self, segment: int) -> bool: ...
     def divisor(self, segment: int) -> int: ...
     def price(self, instrument_token: int, raw: int) -> float: ...
 
@@ -157,13 +158,12 @@ class Engine:
         tail: Literal["stub", "merge"] = "stub", preopen: Literal["separate", "fold", "bar", "drop"] = "separate",
         open_source: Literal["first_trade", "day_open"] = "first_trade",
         postclose: Literal["day_only", "bar", "drop"] = "day_only",
-        gap_volume: Literal["last", "exclude"] = "last",
-        extremes: Literal["apply", "skip", "off"] = "apply", vwap: Literal["hybrid", "atp", "ltp", "hlc3"] = "hybrid",
-        atp_rounding: Literal["round", "truncate"] = "round",
+        gap_volume: Literal["last", "spread", "exclude"] = "last", extremes: Literal["apply", "skip", "off"] = "apply",
+        vwap: Literal["hybrid", "atp", "ltp", "hlc3"] = "hybrid", atp_rounding: Literal["round", "truncate"] = "round",
         close_on: Literal["watermark", "next_tick"] = "watermark",
         volume: Literal["cumulative", "none"] = "cumulative", week_start: Literal["monday", "sunday"] = "monday",
-        sessions: str | None = None, scales: PriceScales | None = None, max_instruments: int = 20_000,
-        max_events: int = 131_072,
+        signed_volume: Literal["tick", "quote"] | None = None, sessions: str | None = None,
+        scales: PriceScales | None = None, max_instruments: int = 20_000, max_events: int = 131_072,
     ) -> Self: ...  # fmt: skip
     @property
     def intervals(self) -> list[str]:
@@ -187,7 +187,6 @@ class Engine:
         cumulative_volume: int | None = None, oi: int | None = None, received_ns: int | None = None,
     ) -> None:  # fmt: skip
         """Takes one tick: a price with a trade's `quantity`, or the day's `cumulative_volume`, or alone (R29).
-
         `time_ns`: nanoseconds UTC at the exchange. Without `received_ns` it is history and moves no clock but its
         instrument's own; with it, it is live. A price of 0 or less is counted in `price_rejected` (R21).
         """
@@ -201,10 +200,8 @@ class Engine:
         floats. A bad row is named by a ValueError before any is taken, a bad dtype by a TypeError.
         """
     def advance(self, now_ns: int) -> int:
-        """Tells the time on the clock of `received_ns`, so that bars close though nothing arrives (R25).
-
-        Gives the number of bars that it sealed. A time before an earlier one does nothing.
-        """
+        """Tells the time on the clock of `received_ns`, so that bars close though nothing arrives (R25). Gives the
+        number of bars that it sealed; a time before an earlier one does nothing."""
     def disconnected(self, at_ns: int) -> None:
         """The feed is gone since `at_ns`: what trades until an instrument's next tick is in a gap (R13)."""
     def connected(self, at_ns: int) -> None: ...
@@ -220,10 +217,10 @@ class Engine:
     def candles(self, instrument: int | str, interval: str | timedelta) -> Candles:
         """Live columns of one instrument, by token or symbol, and one interval in any spelling.
 
-        Raises UnknownInstrument (a KeyError), and ValueError for an interval that is not kept.
+        Raises UnknownInstrument (a KeyError), and ValueError for an interval that is not kept or below the tick.
         """
     def board(self) -> NDArray[np.void]:
-        """The last packet of every instrument that has had one: a read-only array of `TickBatch.array`'s dtype."""
+        """The last packet of every instrument, those only pushed last: read-only, of `TickBatch.array`'s dtype."""
     def panel(self, interval: str | timedelta, field: _Field, fill: _Fill = None) -> Panel:
         """One field of all instruments' sealed bars on one time axis (R24); `fill` as in `Candles.filled`."""
     def account(self, instrument: int | str, *, all_days: bool = False) -> dict[str, int]:
@@ -249,12 +246,13 @@ class Candles:
     `coverage`, `time_source`, `src` and `end` are copies. When other threads apply, two attributes can differ by a
     bar: `columns()` is all of one moment.
 
-    `time`, `end`: nanoseconds UTC of the bar's start and end, [time, end) (R3, R7; without time, end is time).
+    `time`, `end`: nanoseconds UTC of the bar's start and end, [time, end) (R3, R7; R38: when it closed).
     `open`, `high`, `low`, `close`: prices (R17, R18, R19). `volume`: quantity traded (R11), 0 with NO_VOLUME where
     none is told (R29). `vwap`: NaN without volume; `vwap_err`: its bound, NaN if none (R22). `oi`: at the bar's end,
     0 with NO_OI where none is told (R30). `ticks`: snapshots that counted. `flags`: bits of `Flags`, `time_source` and
     `src`: values of `TimeSource` and `BarSource`, `coverage`: share of the bar with a feed, 0 to 1 (R39).
-    `rev`: revisions after sealing (R25).
+    `rev`: revisions after sealing (R25). `delta`, `cvd`: signed volume of bars without time and its sum over all so
+    far, an estimate (R38); ValueError for others, or without `signed_volume`.
     """
 
     @property
@@ -289,6 +287,10 @@ class Candles:
     def src(self) -> NDArray[np.uint8]: ...
     @property
     def end(self) -> NDArray[np.int64]: ...
+    @property
+    def delta(self) -> NDArray[np.int64]: ...
+    @property
+    def cvd(self) -> NDArray[np.int64]: ...
     def columns(self) -> dict[str, NDArray[Any]]:
         """All columns of one moment by name, equally long whatever other threads apply."""
     @property
@@ -300,11 +302,8 @@ class Candles:
     def last(self, n: int = 1) -> list[Bar]:
         """The last `n` sealed bars, oldest first, or as many as there are. ValueError if n < 1."""
     def filled(self, fill: _Fill = None) -> dict[str, NDArray[Any]]:
-        """The bars on the calendar between the first and the last, copies, with a mask `valid` (R24).
-
-        Without a bar floats are NaN and integers 0; "ffill" repeats the close before, flagged FILLED, where the
-        market was open, the feed was there and nothing traded.
-        """
+        """The bars on the calendar between the first and the last, copies, with a mask `valid` (R24): NaN or 0 without
+        a bar; "ffill" repeats the close before, FILLED, where the market was open, the feed there and no trade."""
     def heikin_ashi(self) -> dict[str, NDArray[Any]]:
         """time, open, high, low, close of the Heikin-Ashi bars; never stored (R38). Copies."""
     def to_numpy(self) -> NDArray[np.void]:

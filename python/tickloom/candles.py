@@ -1,13 +1,14 @@
 """Candles for other libraries: numpy records, pandas, polars, Arrow (after the engine, before any store).
 
-Each function takes the columns of one moment and needs no more than the package it converts to, which is
-imported when it is called: `import tickloom` imports none of them.
+Each conversion takes the columns of one moment and needs no more than the package it converts to, which is
+imported when it is called: `import tickloom` imports none of them. Besides, the sign of volume for columns of
+ticks (R38).
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from tickloom._core import Candles
 
-__all__ = ["to_arrow", "to_numpy", "to_pandas", "to_polars"]
+__all__ = ["signed_volume", "to_arrow", "to_numpy", "to_pandas", "to_polars"]
 
 # Arrow and polars know no unnamed offsets; the instants inside are UTC, the name only says how to show them.
 ZONE = "Asia/Kolkata"
@@ -87,3 +88,51 @@ def to_arrow(candles: Candles) -> pa.Table:
     return arrow.table(
         {name: array.view(instant) if name in {"time", "end"} else array for name, array in arrays.items()}
     )
+
+
+def signed_volume(
+    price: ArrayLike,
+    volume: ArrayLike,
+    bid: ArrayLike | None = None,
+    ask: ArrayLike | None = None,
+    *,
+    rule: Literal["tick", "quote"] = "tick",
+) -> NDArray[np.int64]:
+    """The volume of each tick, negative where it was sold: an estimate, as snapshots hold many trades (R38).
+
+    1-D, of one length, oldest first: `price` real, `volume` what each tick brought (not the day's sum), whole and not
+    negative; a tick without volume is no trade and gives 0. By the "tick" rule a trade above the price of the one
+    before is bought, below is sold, at the same price as the one before; 0 until the price has moved. By the "quote"
+    rule a trade above the middle of `bid` and `ask`, those before it, is bought, below is sold; at it, or where one of
+    them is NaN or 0, the tick rule holds. Gives int64. Raises ValueError that names the argument.
+    """
+    columns = {"price": price, "volume": volume} | ({"bid": bid, "ask": ask} if rule == "quote" else {})
+    if rule not in {"tick", "quote"}:
+        msg = f'rule must be "tick" or "quote": {rule!r}'
+        raise ValueError(msg)
+    arrays = {name: np.asarray(np.nan if column is None else column) for name, column in columns.items()}
+    for name, array in arrays.items():
+        if array.ndim != 1 or len(array) != len(arrays["price"]):
+            msg = f"{name} must be of one dimension and as long as price: {array.shape}"
+            raise ValueError(msg)
+    amounts = arrays["volume"]
+    if not (amounts >= 0).all() or not (np.mod(amounts, 1) == 0).all():
+        msg = "volume must be whole numbers from 0 on"
+        raise ValueError(msg)
+    traded = np.flatnonzero(amounts)
+    prices = arrays["price"][traded].astype(np.float64)
+    if not np.isfinite(prices).all():
+        msg = "price must be finite where there is volume"
+        raise ValueError(msg)
+    moves = np.sign(np.diff(prices, prepend=prices[:1])).astype(np.int64)
+    # An equal price is on the side of the last move.
+    side = moves[np.maximum.accumulate(np.where(moves != 0, np.arange(len(moves)), 0))]
+    if rule == "quote":
+        bids, asks = (arrays[name][traded].astype(np.float64) for name in ("bid", "ask"))
+        # Prices have at most seven decimals; what is smaller came from rounding.
+        above = np.sign(np.round(2 * prices - (bids + asks), 7))
+        known = np.isfinite(above) & (bids != 0) & (asks != 0) & (above != 0)
+        side = np.where(known, above, side).astype(np.int64)
+    signed = np.zeros(len(amounts), dtype=np.int64)
+    signed[traded] = side * amounts[traded].astype(np.int64)
+    return signed

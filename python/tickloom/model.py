@@ -52,6 +52,8 @@ class Flags(IntFlag):
     """High and low came in one update, their order is unknown (R38)."""
     CAPPED = 8192
     """One update would have made too many bars, the last carries the rest (R38)."""
+    DELTA_EST = 16384
+    """The bar has a signed volume, which is an estimate (R38)."""
 
 
 class TimeSource(IntEnum):

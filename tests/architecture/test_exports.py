@@ -22,7 +22,7 @@ ERRORS = {
 }
 PUBLIC = ERRORS | {
     "__version__", "parse", "Bar", "BarSource", "Candles", "ClosedBar", "Engine", "Flags", "Panel", "PriceScales",
-    "Tick", "TickBatch", "TimeSource", "ist", "to_ns",
+    "Tick", "TickBatch", "TimeSource", "ist", "signed_volume", "to_ns",
 }  # fmt: skip
 
 

@@ -97,13 +97,13 @@ def test_the_lock_pins_everything_that_the_package_needs(repository: Path) -> No
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     pinned = set(re.findall(r"^([\w.-]+)==", (repository / "requirements-dev.txt").read_text(), flags=re.MULTILINE))
     wanted = project["dependencies"] + [*itertools.chain(*project["optional-dependencies"].values())]
-    names = {re.match(r"[\w.-]+", requirement)[0] for requirement in wanted}  # type: ignore[index]
+    names = {re.match(r"[\w.-]+", requirement)[0] for requirement in wanted}
     assert names - {"tickloom"} - pinned == set()
 
 
 def test_base_dependencies_are_numpy_and_the_websocket_library_only(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    assert {re.match(r"[\w.-]+", name)[0] for name in project["dependencies"]} == {"numpy", "picows"}  # type: ignore[index]
+    assert {re.match(r"[\w.-]+", name)[0] for name in project["dependencies"]} == {"numpy", "picows"}
 
 
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"])

@@ -242,7 +242,7 @@ class Base:
         delta, shared = hit.delta, False
         if bar is None:
             previous = self.bars[-1] if self.bars else None
-            bar = self._new(day, span, state, hit)
+            bar = self.begin(day, span, state, hit)
             if self.options["edge_split"] == "prorata" and bar.straddle and hit.gap is None:
                 share = self._share(bar, previous, hit, state, clock)
                 delta -= share or 0
@@ -253,14 +253,16 @@ class Base:
         if marked and self.options["gap_volume"] == "exclude":
             self._exclude(bar, hit)
         else:
-            value2, bounded = (2 * hit.shot.price * delta, False) if shared else hit.value(delta, self.options)
+            plain = shared or hit.before.volume != state.top
+            value2, bounded = (2 * hit.shot.price * delta, False) if plain else hit.value(delta, self.options)
             bar.value2 += value2
             bar.clamp &= bounded
         self._update(bar, hit)
         return True
 
-    def _new(self, day: Schedule, span: tuple[int, int], state, hit) -> Bar:
-        floor, seen = state.level(), state.seen
+    def begin(self, day: Schedule, span: tuple[int, int], state, hit) -> Bar:
+        """A new bar for a trade in order, with the auction's prints if they belong to it."""
+        floor, seen = hit.before, state.seen
         prints = state.prints if day.phase(hit.shot.t) == "continuous" and self._before_all() else []
         if prints:
             floor, seen = prints[0].before, prints[0].seen

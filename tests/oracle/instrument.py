@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.oracle.base import Base, bases
 from tests.oracle.book import NO_VOLUME, Level, Shot, highest, lowest
 from tests.oracle.frames import Packet
 from tests.oracle.sessions import SECOND, Schedule, ist_day, schedule
+from tests.oracle.spread import lay_out
 
 WRAP = 2**32
 
@@ -330,13 +331,19 @@ class Instrument:
         replayed = phase == "continuous" and self.prints and self.bases[0].newest is None
         excluded = hit.gap is not None and phase == "continuous" and self.options["gap_volume"] == "exclude"
         for index, base in enumerate(self.bases):
-            taken = base.trade(self.day, clock, self, hit)
+            placed, began, rest = 0, None, hit
+            if hit.gap is not None and phase == "continuous" and self.options["gap_volume"] == "spread":
+                placed, began = lay_out(base, self.day, clock, self, hit)
+            if placed:
+                before = Level(hit.before.volume + placed, hit.before.average, hit.before.high, hit.before.low)
+                rest = replace(hit, delta=hit.delta - placed, before=before)
+            taken = base.trade(self.day, clock, self, rest)
             if index == 0 and not taken:
                 self.stats["late_dropped"] += 1
-                self.book("unattributed", hit.delta)
+                self.book("unattributed", rest.delta)
             elif index == 0 and excluded:
                 self.book("unattributed", hit.delta)
-            if hit.gap is not None:
+            if hit.gap is not None and began is None:
                 own = base.span(self.day, hit.shot.t)[0] if taken else None
                 base.mark_gap(self.day, hit.gap, clock, own)
         if replayed and self.bases[0].newest is not None:

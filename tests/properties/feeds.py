@@ -117,7 +117,7 @@ OPTIONS = {
     "bucket_by": ["ltt", "exchange", "receive"], "edge_split": ["last", "prorata"],
     "anchor": ["leg", "day", "midnight", "epoch"], "tail": ["stub", "merge"],
     "preopen": ["separate", "fold", "bar", "drop"], "open_source": ["first_trade", "day_open"],
-    "postclose": ["day_only", "bar", "drop"], "gap_volume": ["last", "exclude"],
+    "postclose": ["day_only", "bar", "drop"], "gap_volume": ["last", "spread", "exclude"],
     "extremes": ["apply", "skip", "off"], "vwap": ["hybrid", "ltp", "hlc3", "atp"],
     "atp_rounding": ["round", "truncate"], "close_on": ["watermark", "next_tick"], "volume": ["cumulative", "none"],
 }  # fmt: skip

@@ -559,6 +559,64 @@ def test_r38_bars_without_time_close_by_what_was_traded(name: str, closes: list[
         assert made[: len(closes)] == closes
 
 
+def test_r38_a_bar_without_time_keeps_when_it_closed() -> None:
+    engine = tl.Engine(intervals=["1m", "volume:10", "updates:2"], capacity=5, max_events=7)
+    times = OPEN + np.array([0, 3, 7, 9, 13]) * SECOND
+    engine.push_many(INFY, [100.0] * 5, time_ns=times, quantity=[4, 4, 14, 30, 3])
+    candles = engine.candles(INFY, "volume:10")
+    # 4 + 4 + 2 | 10 | 2 + 8 | 10 | 10 | 2 + 3 ...: the third to the fifth close with the update at 9 s.
+    assert ((candles.end - OPEN) // SECOND).tolist() == [7, 7, 9, 9, 9]
+    assert ((candles.time - OPEN) // SECOND).tolist() == [0, 7, 7, 9, 9]
+    assert [bar.end for bar in candles.last(9)] == candles.columns()["end"].tolist() == candles.end.tolist()
+    assert candles.forming is not None
+    assert candles.forming.end == OPEN + 13 * SECOND
+    assert ((engine.candles(INFY, "updates:2").end - OPEN) // SECOND).tolist() == [3, 9]
+    closed = [(event.interval, (event.bar.end - OPEN) // SECOND) for event in engine.drain_closed()]
+    assert closed == [("updates:2", 3), *[("volume:10", 7)] * 2, *[("volume:10", 9)] * 3, ("updates:2", 9)]
+    # Rows and events beyond what is kept go together with their ends.
+    engine.push_many(INFY, [100.0] * 4, time_ns=OPEN + np.array([20, 21, 22, 23]) * SECOND, quantity=[30] * 4)
+    assert ((candles.end - OPEN) // SECOND).tolist() == [22, 22, 23, 23, 23]
+    assert [(event.bar.end - OPEN) // SECOND for event in engine.drain_closed()] == [22] * 4 + [23] * 3
+    assert engine.drain_closed() == []
+
+
+def test_r38_a_range_below_the_tick_is_refused_where_the_tick_is_known() -> None:
+    for name in ("range:0.002", "renko:0.0001"):
+        with pytest.raises(ValueError, match=f"must not be smaller than the instrument's tick of 0.0025.*{name}"):
+            tl.Engine(intervals=[name])
+    engine = tl.Engine(intervals=["1m", "range:0.01"])
+    with pytest.raises(ValueError, match=r"tick of 0\.05, .*range:0\.01"):
+        engine.track(INFY)
+    assert engine.instruments == []
+    engine.track(INFY, tick_size=0.01)
+    for token in (INFY, INFY + 256):
+        engine.push_many(token, [100.0, 100.05], time_ns=OPEN + np.arange(2) * SECOND, quantity=[1, 1])
+    assert len(engine.candles(INFY, "range:0.01")) == 5
+    with pytest.raises(ValueError, match="smaller than the instrument's tick"):
+        engine.candles(INFY + 256, "range:0.01")
+    assert engine.candles(INFY + 256, "1m").forming is not None
+
+
+def test_the_board_shows_what_was_only_pushed_behind_the_packets() -> None:
+    engine = tl.Engine()
+    engine.push(1 << 8 | 3, 87.1234567, time_ns=OPEN, cumulative_volume=5, oi=11)
+    engine.push(2 << 8 | 1, 250.5, time_ns=OPEN + SECOND, quantity=7)
+    engine.push(256265, 25_000.25, time_ns=OPEN + 2 * SECOND)
+    engine.apply(frames.frame(frames.full(INFY, 10_050, 7, OPEN, OPEN, oi=9)), OPEN)
+    board = engine.board()
+    assert board.dtype == tl.parse(frames.frame(frames.ltp(INFY, 1))).array.dtype
+    assert board["instrument_token"].tolist() == [INFY, 1 << 8 | 3, 2 << 8 | 1, 256265]
+    assert board["last_price"].tolist()[0] == 100.5
+    assert board["last_price"].tolist()[2:] == [250.5, 25_000.25]
+    assert board["volume_traded"].tolist() == [7, 5, 7, 0]
+    assert board["oi"].tolist() == [9, 11, 0, 0]
+    assert board["mode"].tolist() == [4, 4, 3, 1]
+    assert board["flags"].tolist() == [1, 1, 1, 0]
+    assert ((board["exchange_timestamp"] - OPEN) // SECOND).tolist() == [0, 0, 1, 2]
+    assert np.isnan(board["bid_price"][1:]).all()
+    assert not board.flags.writeable
+
+
 def test_the_board_has_a_row_for_every_instrument_that_had_a_packet() -> None:
     engine = tl.Engine()
     assert len(engine.board()) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 
@@ -56,3 +57,26 @@ def test_readers_in_threads_see_whole_bars_while_the_engine_goes_on() -> None:
     assert faults == []
     assert min(reads) > 100
     assert len(candles) == 32
+
+
+def test_other_threads_run_while_whole_columns_are_pushed() -> None:
+    engine = tl.Engine(intervals=["1s", "1m", "5m"])
+    rows = 1_000_000
+    columns = {"time_ns": OPEN + np.arange(rows) * (SECOND // 100), "quantity": np.full(rows, 3)}
+    prices = 100 + np.arange(rows) % 40 / 20
+    done, beats = threading.Event(), []
+
+    def beat() -> None:
+        while not done.is_set():
+            beats.append(time.monotonic())
+            time.sleep(0.0005)
+
+    heart = threading.Thread(target=beat)
+    heart.start()
+    before = len(beats)
+    engine.push_many(INFY, prices, **columns)
+    during = len(beats) - before
+    done.set()
+    heart.join()
+    assert engine.stats()["pushed"] == rows
+    assert during > 10

@@ -3,7 +3,7 @@
 //! [`Book`] holds every instrument's state, slot by slot. The common ticks, an in-order trade inside the
 //! newest bar and a repeat without a trade, are done in `quick`; every other case goes the long way:
 //! `contact` (dates, first contact, gaps), `tick` (what kind of packet is it), `trade`, `late`, `price`
-//! (instruments without volume), `updates` (bars without time). `close` seals by the clock, `group` and
+//! (instruments without volume), `spread` (a gap's volume), `updates` and `signed` (bars without time). `close` seals by the clock, `group` and
 //! `fold` make n-minute bars of minutes, `revise` changes what is sealed and folds away what is final,
 //! `reading` answers readers, `history` and its neighbours join a broker's bars, `daily` makes days.
 
@@ -23,6 +23,8 @@ mod reading;
 mod refold;
 mod repair;
 mod revise;
+mod signed;
+mod spread;
 mod state;
 mod tick;
 mod trade;
@@ -35,7 +37,9 @@ pub use joined::Difference;
 pub use options::{
     BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
 };
-pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tally};
+pub use reading::Last;
+pub use signed::SignedVolume;
+pub use state::{Account, Auction, Booking, Clock, Event, EventKind, Gap, Snap, Tail, Tally};
 
 use std::collections::VecDeque;
 
@@ -91,6 +95,8 @@ pub struct Book {
     due: Vec<Ns>,
     next_due: Ns,
     pub(crate) events: VecDeque<Event>,
+    /// The ends of the bars without time among the events, in their order; rows do not hold them.
+    pub(crate) event_ends: VecDeque<Ns>,
     max_events: usize,
     pub(crate) tally: Tally,
     empty: Page,
@@ -154,6 +160,7 @@ impl Book {
             due: Vec::new(),
             next_due: NEVER,
             events: VecDeque::new(),
+            event_ends: VecDeque::new(),
             max_events: max_events.max(1),
             tally: Tally::default(),
             empty: Page::new(0),
@@ -195,6 +202,17 @@ impl Book {
         }
         self.due.push(NEVER);
         slot
+    }
+
+    /// The instrument's prices may be below 0.
+    pub fn allow_negative(&mut self, slot: usize) {
+        self.hot[slot].signed = true;
+    }
+
+    /// Whether the instrument's prices may be below 0.
+    #[must_use]
+    pub fn is_signed(&self, slot: usize) -> bool {
+        self.hot[slot].signed
     }
 
     /// How many rows of an interval readers see, and how many are kept: coarser bars are made of them again.
@@ -334,7 +352,10 @@ impl Book {
             return;
         }
         if self.events.len() == self.max_events {
-            self.events.pop_front();
+            let oldest = self.events.pop_front();
+            if oldest.is_some_and(|event| usize::from(event.interval) >= self.intervals.len()) {
+                self.event_ends.pop_front();
+            }
             self.tally.events_dropped += 1;
         }
         #[expect(clippy::cast_possible_truncation, reason = "far fewer than the types hold")]

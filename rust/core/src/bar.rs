@@ -41,6 +41,8 @@ pub mod flags {
     pub const AMBIG: u32 = 1 << 12;
     /// One update would have made too many bars; the last carries the rest (R38).
     pub const CAPPED: u32 = 1 << 13;
+    /// The bar has a signed volume, which is an estimate (R38).
+    pub const DELTA_EST: u32 = 1 << 14;
 }
 
 /// Which clock placed a tick (R2), worst last.

@@ -5,12 +5,13 @@
 
 mod apply;
 mod board;
+mod drain;
 mod history;
 mod panel;
 mod push;
 mod snap;
 
-use crate::aggregate::{Book, Event, Options, Tally};
+use crate::aggregate::{Book, Options, Tally};
 use crate::interval::Interval;
 use crate::lookup::TokenMap;
 use crate::session::{ClassId, SessionTable};
@@ -170,11 +171,6 @@ impl Engine {
         (now != NO_TIME).then_some(now)
     }
 
-    /// Takes the events since the last call, oldest first.
-    pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
-        self.book.events.drain(..)
-    }
-
     /// Adds an instrument. `None`: there are `max_instruments` already.
     pub fn add(
         &mut self,
@@ -193,6 +189,9 @@ impl Engine {
         self.own.push(NO_TIME);
         let added = self.book.add(class, divisor, tick, baseline);
         debug_assert_eq!(slot, added);
+        if self.scales.of(token).is_signed() {
+            self.book.allow_negative(slot);
+        }
         Some(slot)
     }
 

@@ -33,6 +33,8 @@ pub struct Update {
     pub price: i64,
     /// What was traded since the update before; less than nothing counts as nothing.
     pub volume: i64,
+    /// 1 if it was bought, -1 if it was sold, 0 if nobody knows: an estimate.
+    pub side: i8,
     /// The day high, if it rose since the update before and R18 lets it be used.
     pub high: Option<i64>,
     /// The day low, if it fell since the update before and R18 lets it be used.
@@ -53,6 +55,8 @@ pub struct Bar {
     pub low: i64,
     pub close: i64,
     pub volume: i64,
+    /// Volume bought less volume sold, by the updates' sides.
+    pub delta: i64,
     /// Twice the sum of price times volume.
     pub value2: i128,
     /// How many updates gave the bar something; one that was cut counts in each of its bars.
@@ -73,6 +77,7 @@ impl Bar {
             low: at,
             close: at,
             volume: 0,
+            delta: 0,
             value2: 0,
             updates: 0,
             flags: 0,
@@ -90,6 +95,9 @@ impl Bar {
     fn credit(&mut self, update: &Update, volume: i64) {
         self.end = self.end.max(update.time);
         self.volume = self.volume.saturating_add(volume);
+        self.delta = self
+            .delta
+            .saturating_add(volume * i64::from(update.side.signum()));
         let value2 = 2 * i128::from(update.price) * i128::from(volume);
         self.value2 = self.value2.saturating_add(value2);
         self.updates = self.updates.saturating_add(1);
@@ -117,6 +125,17 @@ impl NonTime {
     /// whole number of units.
     pub fn parse(text: &str, divisor: u32) -> Result<Self, NonTimeError> {
         parse::parse(text, divisor)
+    }
+
+    /// Whether the bars are not smaller than one tick of the price, in units: smaller ones would be made by the
+    /// thousand without telling anything.
+    #[must_use]
+    pub fn suits(&self, tick: i64) -> bool {
+        match self {
+            Self::Range(bars) => bars.size() >= i128::from(tick),
+            Self::Renko(bars) => bars.size() >= i128::from(tick),
+            Self::Volume(_) | Self::Value(_) | Self::Updates(_) => true,
+        }
     }
 
     /// Takes an update and hands each bar that it closes to `emit`, in order.

@@ -30,6 +30,7 @@ fn walks() -> impl Strategy<Value = Vec<Update>> {
                 time: index as i64,
                 price,
                 volume,
+                side: 0,
                 high: up.map(|by| before.max(price) + by),
                 low: down.map(|by| before.min(price) - by),
                 oi: None,
@@ -238,7 +239,7 @@ proptest! {
             let from = before.replace(price).unwrap_or(price);
             let high = up.then_some(from.max(price) + 40_000);
             let low = down.then_some(from.min(price) - 40_000);
-            Update { time, price, volume, high, low, oi: None }
+            Update { time, price, volume, side: 0, high, low, oi: None }
         }).collect();
         let volume: i64 = updates.iter().map(|update| update.volume).sum();
         for kind in ["range:3", "renko:3"] {
@@ -301,7 +302,7 @@ proptest! {
         };
         for (time, price, volume, high, low) in inputs {
             let mut made = 0;
-            let update = Update { time, price, volume, high, low, oi: None };
+            let update = Update { time, price, volume, side: 0, high, low, oi: None };
             bars.push(&update, |bar| {
                 made += 1;
                 assert!(bar.low <= bar.open.min(bar.close) && bar.high >= bar.open.max(bar.close), "{bar:?}");

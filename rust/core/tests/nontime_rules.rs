@@ -7,6 +7,7 @@ fn update(time: i64, price: i64, volume: i64) -> Update {
         time,
         price,
         volume,
+        side: 0,
         high: None,
         low: None,
         oi: None,

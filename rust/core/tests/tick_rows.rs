@@ -266,11 +266,13 @@ proptest! {
     fn the_fast_path_equals_the_plain_one_whatever_was_in_the_rows(
         bodies in prop::collection::vec(body(), 0..9),
         divisor in prop_oneof![Just(100u32), Just(10_000_000), Just(7), 1..=u32::MAX],
+        signed in any::<bool>(),
     ) {
         let mut builder = FrameBuilder::new();
         bodies.iter().for_each(|body| builder.push_raw(body));
         let bytes = builder.finish();
         let scales = (0..=255).try_fold(ScaleTable::kite(), |table, segment| table.with(segment, divisor))?;
+        let scales = if signed { (0..=255).fold(scales, ScaleTable::with_signed) } else { scales };
         let found = census(&bytes).unwrap_or_default();
         let mut fast = rows(&bytes, &scales);
         let mut plain = fast.clone();

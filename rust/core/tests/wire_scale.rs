@@ -54,8 +54,32 @@ fn the_index_change_keeps_its_sign() {
     assert_eq!(scale.signed_to_f64(0).to_bits(), 0);
 }
 
+#[test]
+fn only_the_prices_of_a_signed_segment_are_read_as_twos_complement() {
+    let table = ScaleTable::kite().with_signed(7);
+    let fell = (-3_763_i32).cast_unsigned();
+    assert_eq!(
+        (table.segment(7).to_f64(fell), table.segment(7).units(fell)),
+        (-37.63, -3_763)
+    );
+    assert_eq!(table.segment(1).to_f64(fell), 42_949_635.33);
+    assert_eq!(table.segment(1).units(fell), 4_294_963_533);
+    // A divisor given later leaves the sign as it was.
+    let table = table.with(7, 10_000).unwrap();
+    assert_eq!(table.segment(7).to_f64(fell), -0.3763);
+    assert!(!ScaleTable::kite().segment(7).is_signed());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn a_signed_price_is_the_correctly_rounded_quotient(raw in any::<i32>(), divisor in 1..=u32::MAX, shift in 0u32..32) {
+        let divisor = (divisor >> shift).max(1);
+        let signed = scale(divisor).signed(true);
+        prop_assert_eq!(signed.to_f64(raw.cast_unsigned()), f64::from(raw) / f64::from(divisor));
+        prop_assert_eq!(signed.signed_to_f64(raw), f64::from(raw) / f64::from(divisor));
+    }
 
     #[test]
     fn a_price_is_the_correctly_rounded_quotient(raw in any::<u32>(), power in 0u32..8) {

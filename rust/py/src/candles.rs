@@ -1,5 +1,7 @@
 //! Candles: the live columns of one instrument and interval.
 
+mod signed;
+
 use std::sync::{Mutex, PoisonError};
 
 use numpy::{PyArray1, PyArrayDescr};
@@ -152,12 +154,18 @@ impl PyCandles {
         Ok(array)
     }
 
-    /// Each bar's end, which rows do not hold.
-    fn ends(&self, py: Python<'_>, view: &View) -> Vec<i64> {
-        let engine = lock(py, &self.engine);
-        (0..view.len())
-            .map(|at| engine.book().end_of(self.slot, self.index, view.row(at).time))
-            .collect()
+    /// The bars of one moment, and each one's end, which rows do not hold.
+    fn moment(&self, py: Python<'_>) -> (View, Vec<i64>) {
+        let mut engine = lock(py, &self.engine);
+        let view = engine.book_mut().ring(self.slot, self.index).view();
+        let book = engine.book();
+        let ends = match book.nontime_tails(self.slot, self.index, view.len()) {
+            Some(tails) => tails.map(|tail| tail.end).collect(),
+            None => (0..view.len())
+                .map(|at| book.end_of(self.slot, self.index, view.row(at).time))
+                .collect(),
+        };
+        (view, ends)
     }
 
     /// Calls the function of this name in tickloom/candles.py, which imports what it needs only then.
@@ -270,16 +278,15 @@ impl PyCandles {
         made(py, &self.view(py), |row| row.origin >> 4)
     }
 
-    /// End of each bar, int64 nanoseconds UTC (R7); bars without time have their start here. A copy.
+    /// End of each bar, int64 nanoseconds UTC (R7); of bars without time, when they closed (R38). A copy.
     #[getter]
     fn end<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        let view = self.view(py);
-        PyArray1::from_vec(py, self.ends(py, &view))
+        PyArray1::from_vec(py, self.moment(py).1)
     }
 
     /// All columns of one moment by name, so that they are equally long whatever other threads apply.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let view = self.view(py);
+        let (view, ends) = self.moment(py);
         let dict = PyDict::new(py);
         for (column, name) in NAMES.into_iter().enumerate() {
             dict.set_item(name, self.column_of(py, view.clone(), column)?)?;
@@ -287,7 +294,7 @@ impl PyCandles {
         dict.set_item("coverage", made(py, &view, coverage))?;
         dict.set_item("time_source", made(py, &view, |row| row.origin & 15))?;
         dict.set_item("src", made(py, &view, |row| row.origin >> 4))?;
-        dict.set_item("end", PyArray1::from_vec(py, self.ends(py, &view)))?;
+        dict.set_item("end", PyArray1::from_vec(py, ends))?;
         Ok(dict)
     }
 
@@ -314,8 +321,7 @@ impl PyCandles {
     fn last(&self, py: Python<'_>, n: isize) -> PyResult<Vec<PyBar>> {
         let wanted = usize::try_from(n).ok().filter(|n| *n > 0);
         let wanted = wanted.ok_or_else(|| PyValueError::new_err(format!("n must be at least 1: {n}")))?;
-        let view = self.view(py);
-        let ends = self.ends(py, &view);
+        let (view, ends) = self.moment(py);
         let from = view.len().saturating_sub(wanted);
         Ok((from..view.len())
             .map(|at| PyBar::new(view.row(at), ends[at]))

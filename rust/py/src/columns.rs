@@ -1,13 +1,16 @@
 //! Columns for `push_many`: whatever numpy can turn into numbers without losing any of them.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 use numpy::{
     PyArray1, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray1, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use tickloom_core::engine::{Engine, PushError, Pushed};
+use tickloom_core::engine::{PushError, Pushed};
+
+use crate::engine::Shared;
 
 /// Above this not every whole number is a float64.
 const EXACT: f64 = (1_u64 << 53) as f64;
@@ -131,15 +134,21 @@ pub struct Columns<'py> {
 
 impl Columns<'_> {
     /// Pushes every row, or none and says which is bad.
-    pub fn push(&self, engine: &mut Engine) -> PyResult<usize> {
+    ///
+    /// `cast` has copied the columns, so that nobody else knows their memory: the work on it needs no interpreter.
+    pub fn push(&self, py: Python<'_>, engine: &Shared) -> PyResult<usize> {
         let rows = self.price.len();
-        let price = self.price.as_array();
-        let time = self.time.as_array();
+        let price = self.price.as_slice()?;
+        let time = self.time.as_slice()?;
         let optional = [&self.quantity, &self.cumulative, &self.oi];
-        let optional = optional.map(|column| column.as_ref().map(|column| column.as_array()));
+        let mut columns = [None; 3];
+        for (slice, column) in columns.iter_mut().zip(optional) {
+            *slice = column.as_ref().map(|column| column.as_slice()).transpose()?;
+        }
+        let optional: [Option<&[i64]>; 3] = columns;
         let tokens = match &self.token {
             Tokens::One(_) => None,
-            Tokens::Many(tokens) => Some(tokens.as_array()),
+            Tokens::Many(tokens) => Some(tokens.as_slice()?),
         };
         let one = if let Tokens::One(token) = self.token {
             token
@@ -168,18 +177,21 @@ impl Columns<'_> {
             (tokens.map_or(one, |tokens| tokens[at] as u32), pushed)
         };
         let bad = |at: usize, error: PushError| PyValueError::new_err(format!("row {at}: {error}"));
-        let mut unseen = BTreeSet::new();
-        for at in 0..rows {
-            let (token, pushed) = row(at);
-            engine.check(token, &pushed).map_err(|error| bad(at, error))?;
-            if engine.slot(token).is_none() && unseen.insert(token) && unseen.len() > engine.room() {
-                return Err(bad(at, PushError::Full));
+        py.detach(|| {
+            let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut unseen = BTreeSet::new();
+            for at in 0..rows {
+                let (token, pushed) = row(at);
+                engine.check(token, &pushed).map_err(|error| bad(at, error))?;
+                if engine.slot(token).is_none() && unseen.insert(token) && unseen.len() > engine.room() {
+                    return Err(bad(at, PushError::Full));
+                }
             }
-        }
-        for at in 0..rows {
-            let (token, pushed) = row(at);
-            engine.push(token, &pushed).map_err(|error| bad(at, error))?;
-        }
-        Ok(rows)
+            for at in 0..rows {
+                let (token, pushed) = row(at);
+                engine.push(token, &pushed).map_err(|error| bad(at, error))?;
+            }
+            Ok(rows)
+        })
     }
 }

@@ -64,7 +64,7 @@ impl PyEngine {
     #[pyo3(signature = (intervals=None, capacity=500, *, grace=2.0, revise=5.0, gap_s=10.0, bucket_by="ltt",
         edge_split="last", anchor="leg", tail="stub", preopen="separate", open_source="first_trade",
         postclose="day_only", gap_volume="last", extremes="apply", vwap="hybrid", atp_rounding="round",
-        close_on="watermark", volume="cumulative", week_start="monday", sessions=None, scales=None,
+        close_on="watermark", volume="cumulative", week_start="monday", signed_volume=None, sessions=None, scales=None,
         max_instruments=20_000, max_events=131_072))]
     fn new(
         intervals: Option<&Bound<'_, PyAny>>,
@@ -86,6 +86,7 @@ impl PyEngine {
         close_on: &str,
         volume: &str,
         week_start: &str,
+        signed_volume: Option<&str>,
         sessions: Option<&str>,
         scales: Option<&Bound<'_, PriceScales>>,
         max_instruments: usize,
@@ -109,6 +110,7 @@ impl PyEngine {
             close_on,
             volume,
             week_start,
+            signed_volume,
         };
         let kept = options::intervals(intervals)?;
         let mut config = Config {
@@ -186,10 +188,10 @@ impl PyEngine {
     /// Takes the `ClosedBar` events since the last call, oldest first (R25).
     fn drain_closed(&self, py: Python<'_>) -> Vec<PyClosedBar> {
         let mut engine = lock(py, &self.shared);
-        let events: Vec<_> = engine.drain().collect();
+        let events = engine.drain_with_ends();
         events
             .into_iter()
-            .map(|event| PyClosedBar {
+            .map(|(event, end)| PyClosedBar {
                 token: engine.instruments()[event.slot as usize].token,
                 symbol: engine.instruments()[event.slot as usize].symbol.clone(),
                 interval: self.names[usize::from(event.interval)].clone(),
@@ -198,12 +200,7 @@ impl PyEngine {
                     EventKind::Revised => "revised",
                     EventKind::Reconciled => "reconciled",
                 },
-                bar: PyBar::new(
-                    event.row,
-                    engine
-                        .book()
-                        .end_of(event.slot as usize, usize::from(event.interval), event.row.time),
-                ),
+                bar: PyBar::new(event.row, end),
             })
             .collect()
     }

@@ -4,7 +4,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDelta, PyString};
 use tickloom_core::aggregate::{
-    BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, VolumeKind,
+    BucketBy, CloseOn, EdgeSplit, GapVolume, OpenSource, Options, PostClose, PreOpen, SignedVolume,
+    VolumeKind,
 };
 use tickloom_core::bar::{Extremes, Vwap};
 use tickloom_core::interval::Interval;
@@ -48,6 +49,7 @@ pub struct Words<'a> {
     pub close_on: &'a str,
     pub volume: &'a str,
     pub week_start: &'a str,
+    pub signed_volume: Option<&'a str>,
 }
 
 impl Words<'_> {
@@ -113,7 +115,11 @@ impl Words<'_> {
         options.gap_volume = choose(
             "gap_volume",
             self.gap_volume,
-            &[("last", GapVolume::Last), ("exclude", GapVolume::Exclude)],
+            &[
+                ("last", GapVolume::Last),
+                ("spread", GapVolume::Spread),
+                ("exclude", GapVolume::Exclude),
+            ],
         )?;
         options.saying.extremes = choose(
             "extremes",
@@ -157,6 +163,13 @@ impl Words<'_> {
             self.week_start,
             &[("monday", false), ("sunday", true)],
         )?;
+        if let Some(rule) = self.signed_volume {
+            options.signed = choose(
+                "signed_volume",
+                rule,
+                &[("tick", SignedVolume::Tick), ("quote", SignedVolume::Quote)],
+            )?;
+        }
         Ok(options)
     }
 }
@@ -216,6 +229,14 @@ fn nontime(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     Ok(Some(text.to_owned()))
 }
 
+/// Bars whose size is below the tick of the price are refused.
+pub fn too_fine(text: &str, tick: Option<f64>) -> PyErr {
+    let tick = tick.map_or_else(String::new, |tick| format!(" of {tick}"));
+    PyValueError::new_err(format!(
+        "range and renko bars must not be smaller than the instrument's tick{tick}, which track(tick_size=) tells: {text:?}"
+    ))
+}
+
 /// The intervals of an engine, distinct, in the order given; one minute if none are.
 pub fn intervals(value: Option<&Bound<'_, PyAny>>) -> PyResult<Kept> {
     let Some(value) = value else {
@@ -233,6 +254,11 @@ pub fn intervals(value: Option<&Bound<'_, PyAny>>) -> PyResult<Kept> {
     for item in value.try_iter()? {
         let item = item?;
         if let Some(text) = nontime(&item)? {
+            // No segment has a finer tick.
+            let finest = 25_000;
+            if !NonTime::parse(&text, 10_000_000).is_ok_and(|bars| bars.suits(finest)) {
+                return Err(too_fine(&text, Some(0.0025)));
+            }
             if !kept.nontime.contains(&text) {
                 kept.nontime.push(text);
             }

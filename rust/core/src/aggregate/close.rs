@@ -290,9 +290,12 @@ impl Book {
         }
         for base in 0..bases {
             let at = slot * bases + base;
-            // A gap tick's own bar may be past its window already.
+            // A gap tick's own bar may be past its window already, and those of its shares.
             let opened = self.opened & (1 << base) != 0;
-            let chain = self.older[at].iter_mut().map(|bar| (bar, false));
+            let chain = self.older[at].iter_mut().map(|bar| {
+                let shared = opened && !bar.sealed;
+                (bar, shared)
+            });
             for (bar, own) in chain.chain([(&mut self.newest[at], opened)]) {
                 let open = own || clock.now == NO_TIME || bar.end.saturating_add(after) >= clock.now;
                 if bar.exists && open && bar.take_oi(stamp, v, oi) {

@@ -4,6 +4,7 @@ use crate::bar::{Bar, NO_HIGH, NO_LOW, flags};
 use crate::session::{Phase, Span};
 use crate::units::{Ns, ist_day, ist_midnight};
 
+use super::signed::Signing;
 use super::state::{Account, Clock, NO_DAY, NO_TIME, Snap};
 use super::{Book, NEVER};
 
@@ -180,6 +181,7 @@ impl Book {
         cold.extra = [None, None];
         cold.opened = 0;
         cold.daily.begin();
+        cold.signing = Signing::NEW;
         cold.account.history = cold.joined.begin(day);
         self.refresh(slot);
     }
@@ -253,6 +255,7 @@ impl Book {
             price: 0,
             value2: 0,
             found: 0,
+            over: 0,
             held: None,
         });
     }

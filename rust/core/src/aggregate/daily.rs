@@ -115,11 +115,11 @@ impl Book {
         if !of_the_date(s.stamp) || (s.ltt != 0 && !of_the_date(s.ltt)) {
             return;
         }
-        if s.day_open > 0 {
+        if s.day_open != 0 {
             cold.daily.open = s.day_open;
         }
         let start = ist_midnight(cold.day);
-        if s.close > 0 && s.close != cold.daily.close_before {
+        if s.close != 0 && s.close != cold.daily.close_before {
             cold.daily.close_before = s.close;
             self.close_officially(slot, start, s.close);
         }
@@ -175,21 +175,21 @@ impl Book {
         if hot.l_star != NO_LOW {
             include(money(hot.l_star));
         }
-        if cold.daily.open > 0 {
+        if cold.daily.open != 0 {
             include(money(cold.daily.open));
         }
         if let Some(auction) = cold.auction_close {
             include(money(auction.price));
             row.close = money(auction.price);
         }
-        if cold.daily.open > 0 {
+        if cold.daily.open != 0 {
             row.open = money(cold.daily.open);
             row.flags &= !HEALED;
         }
         if hot.has_volume {
             row.volume = hot.v_star;
         }
-        if hot.has_volume && hot.a_star > 0 {
+        if hot.has_volume && hot.a_star != 0 {
             row.vwap = money(hot.a_star);
             row.vwap_err = f32::NAN;
         }

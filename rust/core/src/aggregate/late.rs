@@ -99,7 +99,7 @@ impl Book {
     }
 
     fn take_late(&mut self, bar: &mut Bar, s: &Snap, trade: &Trade, v: i64) {
-        if (trade.t, v) < (bar.first_t, bar.first_v) && bar.day_open > 0 {
+        if (trade.t, v) < (bar.first_t, bar.first_v) && bar.day_open != 0 {
             bar.day_open = s.day_open;
         }
         bar.take_price(trade.t, v, s.price, s.high, s.low);

@@ -4,6 +4,8 @@ use crate::bar::{Extremes, Saying, Vwap};
 use crate::session::{Anchor, Tail};
 use crate::units::{Ns, SECOND};
 
+use super::SignedVolume;
+
 /// The stamp that places a tick (R2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BucketBy {
@@ -47,6 +49,7 @@ pub enum PostClose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapVolume {
     Last,
+    Spread,
     Exclude,
 }
 
@@ -81,6 +84,8 @@ pub struct Options {
     pub close_on: CloseOn,
     pub volume: VolumeKind,
     pub saying: Saying,
+    /// How the volume of bars without time gets its sign (R38).
+    pub signed: SignedVolume,
     /// Weeks begin on Sunday instead of Monday (R28).
     pub week_starts_sunday: bool,
     /// Common ticks take the short way (`quick`). Off, every tick takes the long one: same bars, for tests.
@@ -108,6 +113,7 @@ impl Default for Options {
                 extremes: Extremes::Apply,
                 atp_width: 1,
             },
+            signed: SignedVolume::Off,
             week_starts_sunday: false,
             short_way: true,
         }

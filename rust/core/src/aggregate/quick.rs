@@ -36,7 +36,7 @@ pub(super) fn value_of(
     if matches!(how.vwap, Vwap::Ltp | Vwap::Hlc3) {
         return (raw, true);
     }
-    if !clamps || a1 <= 0 || (a0 <= 0 && v0 > 0) {
+    if !clamps || a1 == 0 || (a0 == 0 && v0 > 0) {
         return (raw, false);
     }
     let (lo, hi) = value_bounds(v0, a0, v1, a1, how.atp_width);
@@ -291,7 +291,7 @@ impl Book {
 
     fn load(&self, slot: usize) -> Option<Quick> {
         let hot = &self.hot[slot];
-        if !hot.open || hot.lows > 0 || !hot.has_volume || !self.options.short_way {
+        if !hot.open || hot.lows > 0 || !hot.has_volume || hot.signed || !self.options.short_way {
             return None;
         }
         // A day that is sealed is looked at again with each packet: the broker's own numbers of it may change.

@@ -4,9 +4,34 @@ use crate::bar::{Row, Said};
 use crate::session::Phase;
 use crate::units::{Ns, ist_day};
 
+use super::state::NO_TIME;
 use super::{Account, Book};
 
+/// What an instrument's ticks of its date said last. Times are 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last {
+    pub price: i64,
+    pub volume: Option<i64>,
+    pub oi: Option<i64>,
+    pub trade_time: Ns,
+    pub stamp: Ns,
+}
+
 impl Book {
+    /// What the instrument's ticks said last; `None` before its first price.
+    pub fn last(&mut self, slot: usize) -> Option<Last> {
+        self.settle_quick(slot);
+        let hot = &self.hot[slot];
+        let time = |t: Ns| if t == NO_TIME { 0 } else { t };
+        (hot.last_p != 0).then(|| Last {
+            price: hot.last_p,
+            volume: hot.has_volume.then_some(hot.v_star),
+            oi: (hot.oi_star_t != NO_TIME).then_some(hot.oi_star),
+            trade_time: time(hot.ltt_star),
+            stamp: time(hot.ets_star),
+        })
+    }
+
     /// Where the volume of the instrument's date went; bars that are still open included.
     #[must_use]
     pub fn account(&mut self, slot: usize) -> Account {

@@ -78,6 +78,8 @@ impl Book {
 
     fn settle_gap(&mut self, slot: usize, at: usize, found: i64, rows: &mut [Row]) -> Option<Row> {
         let gap = self.cold[slot].gaps[at];
+        // What it could not give before may have been another minute's share of it.
+        let found = found + gap.over;
         let end = self.span_of(slot, MINUTE, gap.to);
         let by_history = end.is_some_and(|end| {
             let entry = self.cold[slot].joined.entry(end.start);
@@ -89,16 +91,18 @@ impl Book {
             gap.left.saturating_sub(found).clamp(0, gap.volume)
         };
         let part = gap.left - left;
-        self.tally.gap_mismatches += u64::from(part != found);
+        let over = found - part;
+        self.tally.gap_mismatches += u64::from(over != 0 && gap.over == 0);
         let value2 = 2 * i128::from(gap.price) * i128::from(left);
+        self.cold[slot].account.history += over - gap.over;
         let gap = &mut self.cold[slot].gaps[at];
         let fell = gap.value2 - value2;
         if part != 0 {
             gap.left = left;
             gap.value2 = value2;
         }
+        gap.over = over;
         let held = gap.held;
-        self.cold[slot].account.history += found - part;
         if part == 0 {
             return None;
         }
@@ -186,13 +190,22 @@ impl Book {
     }
 
     /// A gap's last tick went into its minute: what history has of the gap's minutes already comes off it (R13).
-    pub(super) fn gap_taken(&mut self, slot: usize, span: Span, delta: i64, price: i64, value2: i128) {
+    /// `whole` is all that it brought, of which `delta` went there.
+    pub(super) fn gap_taken(
+        &mut self,
+        slot: usize,
+        span: Span,
+        whole: i64,
+        delta: i64,
+        price: i64,
+        value2: i128,
+    ) {
         let cold = &mut self.cold[slot];
         let Some(at) = cold.gaps.len().checked_sub(1) else {
             return;
         };
         let gap = &mut cold.gaps[at];
-        (gap.volume, gap.left, gap.price, gap.value2) = (delta, delta, price, value2);
+        (gap.volume, gap.left, gap.price, gap.value2) = (whole, delta, price, value2);
         if let Some(extra) = cold.joined.shadowed(span.start, delta) {
             cold.account.history -= extra;
         }

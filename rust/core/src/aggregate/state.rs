@@ -1,5 +1,7 @@
 //! What is kept for each instrument beside its bars.
 
+use std::collections::VecDeque;
+
 use crate::bar::{Bar, Level, NO_HIGH, NO_LOW, Row};
 use crate::nontime::NonTime;
 use crate::session::{ClassId, Schedule, Span};
@@ -7,6 +9,7 @@ use crate::units::Ns;
 
 use super::daily::Daily;
 use super::joined::Joined;
+use super::signed::Signing;
 use super::tick::Trade;
 
 /// No trading date yet.
@@ -122,6 +125,8 @@ pub struct Gap {
     pub value2: i128,
     /// What history found of the gap's volume and nobody took off yet.
     pub found: i64,
+    /// What history found beyond it: other minutes of the gap may still be too high by that.
+    pub over: i64,
     /// Where `left` is booked; `None`: in the bar of `to`.
     pub held: Option<Booking>,
 }
@@ -206,6 +211,8 @@ pub struct Hot {
     pub clamps: bool,
     /// The instrument has had volume on this date.
     pub has_volume: bool,
+    /// Prices may be below 0.
+    pub signed: bool,
 }
 
 impl Hot {
@@ -228,8 +235,18 @@ impl Hot {
             open: false,
             clamps: true,
             has_volume: false,
+            signed: false,
         }
     }
+}
+
+/// What a row of a bar without time has no room for (R38).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    pub end: Ns,
+    /// Volume bought less volume sold, and the sum of it over all bars so far.
+    pub delta: i64,
+    pub cvd: i64,
 }
 
 /// What only the long way needs.
@@ -272,6 +289,9 @@ pub struct Cold {
     pub past: Account,
     /// By kind; `None` where the instrument's unit is too coarse for the size.
     pub nontime: Vec<Option<NonTime>>,
+    /// By kind: what the ring's rows do not hold.
+    pub nontime_tails: Vec<VecDeque<Tail>>,
+    pub signing: Signing,
     pub joined: Joined,
     pub daily: Daily,
 }
@@ -303,6 +323,8 @@ impl Cold {
             opened: 0,
             reserved: false,
             nontime: Vec::new(),
+            nontime_tails: Vec::new(),
+            signing: Signing::NEW,
             joined: Joined::new(),
             daily: Daily::NEW,
         }

@@ -8,7 +8,7 @@ use super::contact::Contact;
 use super::state::{Auction, Booking, Clock, NO_TIME, Snap};
 use super::{Book, BucketBy, CloseOn, PostClose, PreOpen, VolumeKind};
 
-/// A broker's "no price" (R21).
+/// A broker's "no price", whichever sign it is read with (R21).
 pub(super) const NO_PRICE: i64 = 1 << 31;
 /// A rollback is believed after so many lower volumes, or so long (R14 ii).
 const LOWS: u8 = 5;
@@ -126,7 +126,8 @@ impl Book {
         let tick = i64::from(self.hot[slot].tick);
         let bounded = s.high != crate::bar::NO_HIGH && s.low != crate::bar::NO_LOW;
         let inside = s.price >= s.low.saturating_sub(tick) && s.price <= s.high.saturating_add(tick);
-        s.price > 0 && s.price != NO_PRICE && (!bounded || inside)
+        let signed = s.price != 0 && self.hot[slot].signed;
+        (s.price > 0 || signed) && s.price.abs() != NO_PRICE && (!bounded || inside)
     }
 
     /// The broker's counter without its wraps and rollbacks (R14).

@@ -41,9 +41,14 @@ impl Book {
             let Some(span) = self.span_of(slot, self.bases[base].ns, trade.t) else {
                 continue;
             };
-            let taken = self.in_order_base(slot, base, span, s, clock, &trade, excluded);
+            let placed = self.lay_out(slot, base, span, s, clock, &trade);
+            let rest = Trade {
+                delta: trade.delta - placed,
+                ..trade
+            };
+            let taken = self.in_order_base(slot, base, span, s, clock, &rest, excluded);
             if base == 0 && (excluded || !taken) {
-                self.book(slot, Booking::Unattributed, trade.delta);
+                self.book(slot, Booking::Unattributed, rest.delta);
             }
         }
         if self.bases.is_empty() {
@@ -84,10 +89,13 @@ impl Book {
         }
         let mut delta = trade.delta;
         let hot = self.hot[slot];
-        let mut clamps = hot.clamps;
+        // Above the high water if shares of a gap's volume lie in earlier bars.
+        let level = trade.v - trade.delta;
+        let split = level != hot.v_star;
+        let mut clamps = hot.clamps && !split;
         if newer {
             let floor = Level {
-                v: hot.v_star,
+                v: level,
                 a: hot.a_star,
                 h: hot.h_star,
                 l: hot.l_star,
@@ -123,13 +131,15 @@ impl Book {
         let (v0, a0) = (trade.v - delta, hot.a_star);
         let value = if excluded {
             (0, true)
+        } else if split {
+            (2 * i128::from(s.price) * i128::from(delta), false)
         } else {
             value_of(&self.options.saying, clamps, s.price, v0, a0, trade.v, s.average)
         };
         bar.take_trade(value, s, trade);
         self.dirty |= bar.sealed;
         if base == 0 && trade.gap.is_some() && !excluded {
-            self.gap_taken(slot, span, delta, s.price, value.0);
+            self.gap_taken(slot, span, trade.v - hot.v_star, delta, s.price, value.0);
         }
         true
     }
@@ -189,7 +199,10 @@ impl Book {
         }
         self.newest[at] = bar;
         self.opened |= 1 << base;
-        self.retire_before(slot, base, clock.now);
+        // A bar that opens past its window is sealed by the sweep, which folds away what is final too.
+        if trade.gap.is_none() || self.options.gap_volume != GapVolume::Spread {
+            self.retire_before(slot, base, clock.now);
+        }
         self.fold_may_change(slot, base, span.start);
         self.expect(slot, span.end);
         moved

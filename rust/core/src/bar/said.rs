@@ -116,19 +116,19 @@ impl Bar {
                 }
             }
         }
-        let open = if self.day_open > 0 {
+        let open = if self.day_open != 0 {
             self.day_open
         } else {
             self.first_p
         };
-        if self.day_open > 0 {
+        if self.day_open != 0 {
             high = high.max(open);
             low = low.min(open);
         }
         let mut value2 = if volume == 0 { 0 } else { self.value2 };
         let mut width = if volume == 0 { 0 } else { -1 };
         if volume > 0 && how.vwap != Vwap::Hlc3 {
-            let known = end.a > 0 && (carry.a > 0 || carry.v == 0);
+            let known = end.a != 0 && (carry.a != 0 || carry.v == 0);
             if how.vwap == Vwap::Hybrid && self.clamp && known {
                 let (lo, hi) = value_bounds(carry.v, carry.a, end.v, end.a, how.atp_width);
                 value2 = value2.max(lo).min(hi);

@@ -1,6 +1,6 @@
 //! Frames, packet by packet, on the short way or the long one.
 
-use crate::aggregate::{Clock, Snap};
+use crate::aggregate::{Clock, SignedVolume, Snap};
 use crate::error::DecodeError;
 use crate::units::{Ns, SECOND};
 use crate::wire::kite::packet::{Framed, Full};
@@ -123,10 +123,18 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn long_way(&mut self, slot: usize, full: &Full, arrival: Arrival) {
+        let quoted = self.book.options.signed == SignedVolume::Quote;
+        if quoted {
+            let mid2 = self.mid_before(slot);
+            self.book.set_mid(slot, mid2);
+        }
         self.raws[slot].take_full(full);
         self.book.went_the_long_way(slot);
         let snap = self.snap_full(full, arrival.rx, arrival.limit);
         self.step(slot, &snap);
+        if quoted {
+            self.book.set_mid(slot, None);
+        }
     }
 
     /// A packet of another length.

@@ -2,6 +2,12 @@
 
 use crate::wire::kite::packet::Full;
 
+use zerocopy::FromBytes;
+
+use crate::aggregate::Last;
+use crate::tick::{Mode, TRADABLE, TickRow};
+use crate::wire::kite::scale::{INDICES, segment};
+
 use super::Engine;
 
 /// The last packet of an instrument that went the long way, as it came.
@@ -48,6 +54,54 @@ impl Engine {
         if let Some(full) = self.book.last_packet(slot, self.instruments[slot].token) {
             self.raws[slot].take_full(&full);
         }
+    }
+
+    /// Best bid plus best ask of the instrument's last packet, in units, if it had both (R38).
+    pub(super) fn mid_before(&mut self, slot: usize) -> Option<i64> {
+        self.catch_up(slot);
+        let full = Full::ref_from_bytes(self.raws[slot].body()).ok()?;
+        let scale = self.scales.of(full.instrument_token.get());
+        let (bid, ask) = (full.bids[0].price.get(), full.asks[0].price.get());
+        (bid != 0 && ask != 0).then(|| scale.units(bid) + scale.units(ask))
+    }
+
+    /// A row for each instrument that was only pushed, in the order of the slots: its last price, and what was told of
+    /// volume, open interest and times. Its mode is that of a packet that would say as much.
+    #[expect(clippy::cast_precision_loss, reason = "prices are below 2^53")]
+    pub fn pushed_rows(&mut self) -> Vec<TickRow> {
+        let narrow = |x: i64| u32::try_from(x).unwrap_or(u32::MAX);
+        let silent = (0..self.raws.len()).filter(|slot| self.raws[*slot].body().is_empty());
+        let mut rows = Vec::new();
+        for slot in silent {
+            let Some(last) = self.book.last(slot) else {
+                continue;
+            };
+            let Last {
+                price,
+                volume,
+                oi,
+                trade_time,
+                stamp,
+            } = last;
+            let token = self.instruments[slot].token;
+            let mode = match (volume, oi) {
+                (_, Some(_)) => Mode::Full,
+                (Some(_), None) => Mode::Quote,
+                (None, None) => Mode::Ltp,
+            };
+            rows.push(TickRow {
+                instrument_token: token,
+                last_price: price as f64 / self.book.divisor(slot) as f64,
+                volume_traded: narrow(volume.unwrap_or(0)),
+                oi: narrow(oi.unwrap_or(0)),
+                last_trade_time: trade_time,
+                exchange_timestamp: stamp,
+                mode: mode as u8,
+                flags: if segment(token) == INDICES { 0 } else { TRADABLE },
+                ..TickRow::EMPTY
+            });
+        }
+        rows
     }
 
     /// The last packet of every instrument that has had one, as one frame, in the order of the slots. Of the depth,

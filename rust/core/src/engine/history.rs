@@ -11,7 +11,7 @@ use super::Engine;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RowFault {
-    /// Not finite, not above 0, or too large.
+    /// Not finite, not above 0 (0, where prices are signed), or too large.
     Price(f64),
     /// The high is below the low; the high.
     Range(f64),
@@ -67,7 +67,7 @@ const NEWEST: Ns = 7_258_118_400_000_000_000;
 const LARGEST: i64 = 1 << 53;
 const HIGHEST: f64 = 9e8;
 
-fn fault(minute: &Minute, before: Option<&Minute>) -> Option<RowFault> {
+fn fault(minute: &Minute, before: Option<&Minute>, signed: bool) -> Option<RowFault> {
     if !(OLDEST..=NEWEST).contains(&minute.time) || minute.time % MINUTE != 0 {
         return Some(RowFault::Time(minute.time));
     }
@@ -75,7 +75,7 @@ fn fault(minute: &Minute, before: Option<&Minute>) -> Option<RowFault> {
         return Some(RowFault::Order(minute.time));
     }
     let prices = [minute.open, minute.high, minute.low, minute.close];
-    let sane = |price: f64| price > 0.0 && price < HIGHEST;
+    let sane = |price: f64| (price > 0.0 || (signed && price < 0.0)) && price.abs() < HIGHEST;
     if let Some(bad) = prices.into_iter().find(|price| !sane(*price)) {
         return Some(RowFault::Price(bad));
     }
@@ -103,9 +103,10 @@ impl Engine {
         if !self.book.has_minutes() {
             return Err(JoinError::NoMinutes);
         }
+        let signed = self.scales.of(token).is_signed();
         for (at, minute) in minutes.iter().enumerate() {
             let before = at.checked_sub(1).map(|before| &minutes[before]);
-            if let Some(fault) = fault(minute, before) {
+            if let Some(fault) = fault(minute, before, signed) {
                 return Err(JoinError::Row { at, fault });
             }
         }

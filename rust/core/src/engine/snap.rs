@@ -5,8 +5,8 @@ use zerocopy::big_endian::U32;
 use crate::aggregate::Snap;
 use crate::bar::{NO_HIGH, NO_LOW};
 use crate::units::{Ns, SECOND};
-use crate::wire::kite::Packet;
 use crate::wire::kite::packet::Full;
+use crate::wire::kite::{Packet, Scale};
 
 use super::{DELAY_STEP, Engine, NO_TIME, ODD_DELAY};
 
@@ -14,18 +14,29 @@ use super::{DELAY_STEP, Engine, NO_TIME, ODD_DELAY};
 const OLDEST: u32 = 946_684_800;
 
 #[inline(always)]
-fn price(raw: U32) -> i64 {
+fn count(raw: U32) -> i64 {
     i64::from(raw.get())
 }
 
-#[inline(always)]
-fn high(raw: U32) -> i64 {
-    if raw.get() == 0 { NO_HIGH } else { price(raw) }
-}
+/// The prices of one instrument: 0 is none, and by its segment's scale there may be negative ones.
+#[derive(Clone, Copy)]
+struct Prices(Scale);
 
-#[inline(always)]
-fn low(raw: U32) -> i64 {
-    if raw.get() == 0 { NO_LOW } else { price(raw) }
+impl Prices {
+    #[inline(always)]
+    fn of(self, raw: U32) -> i64 {
+        self.0.units(raw.get())
+    }
+
+    #[inline(always)]
+    fn high(self, raw: U32) -> i64 {
+        if raw.get() == 0 { NO_HIGH } else { self.of(raw) }
+    }
+
+    #[inline(always)]
+    fn low(self, raw: U32) -> i64 {
+        if raw.get() == 0 { NO_LOW } else { self.of(raw) }
+    }
 }
 
 /// A snapshot of which nothing is known but the price.
@@ -81,22 +92,23 @@ impl Engine {
     }
 
     pub(super) fn snap_full(&mut self, p: &Full, rx: Ns, limit: Ns) -> Snap {
+        let prices = Prices(*self.scales.of(p.instrument_token.get()));
         let ltt = self.valid(p.last_trade_time.get(), limit);
         let ets = self.valid(p.exchange_timestamp.get(), limit);
         let stamp = self.stamp(ets, rx);
         Snap {
-            price: price(p.last_price),
-            volume: price(p.volume_traded),
-            average: price(p.average_traded_price),
-            high: high(p.high),
-            low: low(p.low),
-            day_open: price(p.open),
-            close: price(p.close),
+            price: prices.of(p.last_price),
+            volume: count(p.volume_traded),
+            average: prices.of(p.average_traded_price),
+            high: prices.high(p.high),
+            low: prices.low(p.low),
+            day_open: prices.of(p.open),
+            close: prices.of(p.close),
             ltt,
             ets,
             rx,
             stamp,
-            oi: price(p.oi),
+            oi: count(p.oi),
             has_oi: true,
             has_volume: true,
             given: false,
@@ -105,29 +117,30 @@ impl Engine {
 
     pub(super) fn snap_other(&mut self, packet: &Packet<'_>, rx: Ns, limit: Ns) -> Option<Snap> {
         let mut snap = Snap { rx, ..BARE };
+        let prices = Prices(*self.scales.of(packet.instrument_token()?));
         match packet {
-            Packet::Ltp(p) => snap.price = price(p.last_price),
+            Packet::Ltp(p) => snap.price = prices.of(p.last_price),
             Packet::Ltpc(p) => {
-                snap.price = price(p.last_price);
-                snap.close = price(p.close);
+                snap.price = prices.of(p.last_price);
+                snap.close = prices.of(p.close);
             }
             Packet::IndexQuote(p) => {
-                snap.price = price(p.last_price);
-                (snap.high, snap.low) = (high(p.high), low(p.low));
-                (snap.day_open, snap.close) = (price(p.open), price(p.close));
+                snap.price = prices.of(p.last_price);
+                (snap.high, snap.low) = (prices.high(p.high), prices.low(p.low));
+                (snap.day_open, snap.close) = (prices.of(p.open), prices.of(p.close));
             }
             Packet::IndexFull(p) => {
-                snap.price = price(p.last_price);
-                (snap.high, snap.low) = (high(p.high), low(p.low));
-                (snap.day_open, snap.close) = (price(p.open), price(p.close));
+                snap.price = prices.of(p.last_price);
+                (snap.high, snap.low) = (prices.high(p.high), prices.low(p.low));
+                (snap.day_open, snap.close) = (prices.of(p.open), prices.of(p.close));
                 snap.ets = self.valid(p.exchange_timestamp.get(), limit);
             }
             Packet::Quote(p) => {
-                snap.price = price(p.last_price);
-                snap.volume = price(p.volume_traded);
-                snap.average = price(p.average_traded_price);
-                (snap.high, snap.low) = (high(p.high), low(p.low));
-                (snap.day_open, snap.close) = (price(p.open), price(p.close));
+                snap.price = prices.of(p.last_price);
+                snap.volume = count(p.volume_traded);
+                snap.average = prices.of(p.average_traded_price);
+                (snap.high, snap.low) = (prices.high(p.high), prices.low(p.low));
+                (snap.day_open, snap.close) = (prices.of(p.open), prices.of(p.close));
                 snap.has_volume = true;
             }
             Packet::Full(_) | Packet::Depth20(_) | Packet::Unknown(_) => return None,

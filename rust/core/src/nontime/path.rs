@@ -202,6 +202,12 @@ impl RangeBars {
         }))
     }
 
+    /// The height.
+    #[must_use]
+    pub const fn size(&self) -> i128 {
+        self.0.rule.size
+    }
+
     /// Takes an update and hands each bar that it closes to `emit`.
     pub fn push(&mut self, update: &Update, emit: impl FnMut(Bar)) {
         self.0.push(update, emit);
@@ -280,6 +286,12 @@ impl RenkoBars {
             brick: brick.get() as i128,
             direction: 0,
         }))
+    }
+
+    /// The height of a brick.
+    #[must_use]
+    pub const fn size(&self) -> i128 {
+        self.0.rule.brick
     }
 
     /// Takes an update and hands each brick that it closes to `emit`.

@@ -111,11 +111,26 @@ pub(super) fn quote(packet: &Quote, scale: &Scale, row: &mut TickRow) {
 
 #[inline(always)]
 pub(super) fn full(packet: &Full, scale: &Scale, row: &mut TickRow) {
+    if scale.is_signed() {
+        return signed_full(packet, scale, row);
+    }
+    full_with(packet, |raw| scale.unsigned_to_f64(raw), row);
+}
+
+/// Out of line, or the sixteen prices of the common packet slow down.
+#[cold]
+#[inline(never)]
+fn signed_full(packet: &Full, scale: &Scale, row: &mut TickRow) {
+    full_with(packet, |raw| scale.to_f64(raw), row);
+}
+
+#[inline(always)]
+fn full_with(packet: &Full, price: impl Fn(u32) -> f64 + Copy, row: &mut TickRow) {
     let instrument_token = packet.instrument_token.get();
-    let last_price = scale.to_f64(packet.last_price.get());
-    let prev_close = scale.to_f64(packet.close.get());
-    let (bid_price, bid_quantity, bid_orders) = levels(&packet.bids, scale);
-    let (ask_price, ask_quantity, ask_orders) = levels(&packet.asks, scale);
+    let last_price = price(packet.last_price.get());
+    let prev_close = price(packet.close.get());
+    let (bid_price, bid_quantity, bid_orders) = levels(&packet.bids, price);
+    let (ask_price, ask_quantity, ask_orders) = levels(&packet.asks, price);
     *row = TickRow {
         instrument_token,
         last_traded_quantity: packet.last_traded_quantity.get(),
@@ -126,10 +141,10 @@ pub(super) fn full(packet: &Full, scale: &Scale, row: &mut TickRow) {
         oi_day_high: packet.oi_day_high.get(),
         oi_day_low: packet.oi_day_low.get(),
         last_price,
-        average_traded_price: scale.to_f64(packet.average_traded_price.get()),
-        day_open: scale.to_f64(packet.open.get()),
-        day_high: scale.to_f64(packet.high.get()),
-        day_low: scale.to_f64(packet.low.get()),
+        average_traded_price: price(packet.average_traded_price.get()),
+        day_open: price(packet.open.get()),
+        day_high: price(packet.high.get()),
+        day_low: price(packet.low.get()),
         prev_close,
         change: change(last_price, prev_close),
         last_trade_time: seconds(packet.last_trade_time.get()),
@@ -149,8 +164,8 @@ pub(super) fn full(packet: &Full, scale: &Scale, row: &mut TickRow) {
 #[inline(always)]
 pub(super) fn depth20(packet: &Depth20, scale: &Scale, row: &mut TickRow) {
     let instrument_token = packet.instrument_token.get();
-    let (bid_price, bid_quantity, bid_orders) = levels(first_five(&packet.bids), scale);
-    let (ask_price, ask_quantity, ask_orders) = levels(first_five(&packet.asks), scale);
+    let (bid_price, bid_quantity, bid_orders) = levels(first_five(&packet.bids), |raw| scale.to_f64(raw));
+    let (ask_price, ask_quantity, ask_orders) = levels(first_five(&packet.asks), |raw| scale.to_f64(raw));
     *row = TickRow {
         instrument_token,
         last_price: scale.to_f64(packet.last_price.get()),
@@ -168,8 +183,8 @@ pub(super) fn depth20(packet: &Depth20, scale: &Scale, row: &mut TickRow) {
 }
 
 pub(super) fn depth20_levels(packet: &Depth20, scale: &Scale, row: u32) -> Depth20Row {
-    let (bid_price, bid_quantity, bid_orders) = levels(&packet.bids, scale);
-    let (ask_price, ask_quantity, ask_orders) = levels(&packet.asks, scale);
+    let (bid_price, bid_quantity, bid_orders) = levels(&packet.bids, |raw| scale.to_f64(raw));
+    let (ask_price, ask_quantity, ask_orders) = levels(&packet.asks, |raw| scale.to_f64(raw));
     Depth20Row {
         bid_price,
         ask_price,
@@ -184,9 +199,9 @@ pub(super) fn depth20_levels(packet: &Depth20, scale: &Scale, row: u32) -> Depth
 }
 
 #[inline(always)]
-fn levels<const N: usize>(levels: &[Level; N], scale: &Scale) -> ([f64; N], [u32; N], [u16; N]) {
+fn levels<const N: usize>(levels: &[Level; N], price: impl Fn(u32) -> f64) -> ([f64; N], [u32; N], [u16; N]) {
     (
-        core::array::from_fn(|i| scale.to_f64(levels[i].price.get())),
+        core::array::from_fn(|i| price(levels[i].price.get())),
         core::array::from_fn(|i| levels[i].quantity.get()),
         core::array::from_fn(|i| levels[i].orders.get()),
     )

@@ -14,7 +14,8 @@ impl PyEngine {
     ///
     /// `session` is a class of docs/sessions.md, by default its segment's; `tick_size` is in money (R21);
     /// `divisor` units are one rupee; `baseline_volume` is a day's volume that is known to be seen (R12).
-    /// A tracked instrument can be named again, but ValueError refuses to change the rest, and a wrong value.
+    /// A tracked instrument can be named again, but ValueError refuses to change the rest, a wrong value, and a tick
+    /// that is larger than a size of the engine's range or renko bars (R38).
     #[pyo3(signature = (token, symbol=None, session=None, *, tick_size=None, divisor=None, baseline_volume=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
     fn track(
@@ -51,6 +52,9 @@ impl PyEngine {
                 let tick =
                     options::tick_size(tick_size, divisor)?.unwrap_or_else(|| default_tick(token, divisor));
                 let baseline = options::baseline(baseline_volume)?;
+                if let Some(text) = engine.book().too_fine(divisor, tick) {
+                    return Err(options::too_fine(text, Some(tick as f64 / divisor as f64)));
+                }
                 let slot = engine.add(token, class, divisor, tick, baseline).ok_or_else(|| {
                     PyValueError::new_err(format!("too many instruments, raise max_instruments: {token}"))
                 })?;
@@ -67,8 +71,8 @@ impl PyEngine {
     /// Takes one tick from elsewhere: a price with the `quantity` of a trade, or the day's `cumulative_volume`, or alone.
     ///
     /// `time_ns` is when it was at the exchange, int nanoseconds UTC. Without `received_ns` it is history, which
-    /// moves no clock but its own instrument's; with it, it is live. A price of 0 or less is counted in
-    /// `price_rejected` (R21). Raises ValueError, and nothing is changed.
+    /// moves no clock but its own instrument's; with it, it is live. A price of 0 or less (of 0, in a segment of
+    /// signed prices) is counted in `price_rejected` (R21). Raises ValueError, and nothing is changed.
     #[pyo3(signature = (token, price, *, time_ns, quantity=None, cumulative_volume=None, oi=None, received_ns=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
     fn push(
@@ -100,7 +104,7 @@ impl PyEngine {
     /// `token` is one token or an array of them; the others are 1-D and of one length: `price` real numbers,
     /// `time_ns` integers of nanoseconds UTC, `quantity`, `cumulative_volume` and `oi` whole numbers of any dtype.
     /// All rows are checked before any is taken: TypeError names the column, ValueError the row, and then
-    /// nothing was changed.
+    /// nothing was changed. Other Python threads run meanwhile.
     #[pyo3(signature = (token, price, *, time_ns, quantity=None, cumulative_volume=None, oi=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
     fn push_many(
@@ -121,6 +125,6 @@ impl PyEngine {
             cumulative: whole("cumulative_volume", cumulative_volume)?,
             oi: whole("oi", oi)?,
         };
-        columns.push(&mut lock(py, &self.shared))
+        columns.push(py, &self.shared)
     }
 }

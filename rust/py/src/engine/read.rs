@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict, PySlice};
+use zerocopy::IntoBytes;
 
 use super::{PyEngine, lock};
 use crate::batch::{FrameOwner, TickBatch, Walked};
 use crate::candles::PyCandles;
+use crate::options;
 use crate::panel::{self, Panel};
 use crate::report;
 
@@ -16,7 +18,7 @@ impl PyEngine {
     /// The live `Candles` of one instrument, by token or symbol, and one interval in any spelling.
     ///
     /// Raises UnknownInstrument (a KeyError) for an instrument that is not tracked, ValueError for an interval
-    /// that is not kept.
+    /// that is not kept, and for range and renko bars below the instrument's tick, which are not made (R38).
     fn candles(
         &self,
         py: Python<'_>,
@@ -27,6 +29,9 @@ impl PyEngine {
         let index = self.series_of(interval)?;
         let (token, symbol) = {
             let engine = lock(py, &self.shared);
+            if engine.book().has_no_bars(slot, index) {
+                return Err(options::too_fine(&self.names[index], None));
+            }
             let instrument = &engine.instruments()[slot];
             (instrument.token, instrument.symbol.clone())
         };
@@ -41,11 +46,30 @@ impl PyEngine {
     }
 
     /// The cross-section: the last packet of every instrument that has had one, a read-only structured array
-    /// with the rows of `TickBatch.array`. Instruments that were only pushed have no row.
+    /// with the rows of `TickBatch.array`. Those that were only pushed come last, with price, volume, OI and times.
     fn board<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let frame = lock(py, &self.shared).board();
+        let (frame, pushed) = {
+            let mut engine = lock(py, &self.shared);
+            (engine.board(), engine.pushed_rows())
+        };
         let walked = Walked::walk(py, FrameOwner::from_bytes(py, &frame), self.scales.clone(), 0)?;
-        TickBatch::array(&Bound::new(py, TickBatch::new(walked))?)
+        let array = TickBatch::array(&Bound::new(py, TickBatch::new(walked))?)?;
+        if pushed.is_empty() {
+            return Ok(array);
+        }
+        // Joining would lose the rows' layout, so they are written into an array of it.
+        let (dtype, came) = (array.getattr("dtype")?, array.len()?);
+        let numpy = py.import("numpy")?;
+        let rows = PyBytes::new(py, pushed.as_bytes());
+        let rows = numpy.call_method1("frombuffer", (rows, &dtype))?;
+        let board = numpy.call_method1("empty", (came + pushed.len(), &dtype))?;
+        board.set_item(PySlice::new(py, 0, came as isize, 1), array)?;
+        board.set_item(
+            PySlice::new(py, came as isize, (came + pushed.len()) as isize, 1),
+            rows,
+        )?;
+        board.getattr("flags")?.setattr("writeable", false)?;
+        Ok(board)
     }
 
     /// All instruments' sealed bars of one interval on one time axis, as a `Panel` (R24).

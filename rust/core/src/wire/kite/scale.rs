@@ -31,7 +31,9 @@ pub struct Scale {
     pub(crate) high: f64,
     pub(crate) low: f64,
     divisor: u32,
+    /// Two multiplications of an unsigned integer give the quotient.
     multiplies: bool,
+    signed: bool,
 }
 
 impl Scale {
@@ -43,7 +45,6 @@ impl Scale {
         if divisor == 0 {
             return Err(ScaleError);
         }
-        let odd = divisor >> divisor.trailing_zeros();
         let exact = divisor as f64;
         // Cutting 32 of the 53 significant bits leaves 21.
         let high = f64::from_bits((1.0 / exact).to_bits() >> 32 << 32);
@@ -53,8 +54,37 @@ impl Scale {
             high,
             low,
             divisor,
-            multiplies: odd < 1 << 17,
+            multiplies: has_small_odd_part(divisor),
+            signed: false,
         })
+    }
+
+    /// The same scale for prices that are read as two's complement, as those of commodities that fell below 0.
+    #[must_use]
+    pub const fn signed(self, signed: bool) -> Self {
+        Self {
+            signed,
+            multiplies: !signed && has_small_odd_part(self.divisor),
+            ..self
+        }
+    }
+
+    /// Whether prices are read as two's complement.
+    #[inline]
+    #[must_use]
+    pub const fn is_signed(self) -> bool {
+        self.signed
+    }
+
+    /// An integer of the wire as a price in units.
+    #[inline]
+    #[must_use]
+    pub const fn units(self, raw: u32) -> i64 {
+        if self.signed {
+            raw.cast_signed() as i64
+        } else {
+            raw as i64
+        }
     }
 
     /// The divisor.
@@ -63,17 +93,28 @@ impl Scale {
         self.divisor
     }
 
-    /// Whether the quotient comes from two multiplications; otherwise it needs a division.
+    /// Whether the quotient comes from two multiplications of the integer as it is.
     #[inline]
     #[must_use]
     pub(crate) const fn multiplies(self) -> bool {
         self.multiplies
     }
 
-    /// `raw / divisor`, correctly rounded.
+    /// The price of an integer of the wire: `raw / divisor`, correctly rounded.
     #[inline]
     #[must_use]
     pub fn to_f64(self, raw: u32) -> f64 {
+        if self.signed {
+            self.signed_to_f64(raw.cast_signed())
+        } else {
+            self.unsigned_to_f64(raw)
+        }
+    }
+
+    /// The same where prices are unsigned: decoders with many prices ask once for the sign.
+    #[inline]
+    #[must_use]
+    pub(crate) fn unsigned_to_f64(&self, raw: u32) -> f64 {
         if self.multiplies {
             let raw = f64::from(raw);
             raw * self.high + raw * self.low
@@ -82,14 +123,19 @@ impl Scale {
         }
     }
 
-    /// The same for the one signed field of the wire, an index's change.
+    /// The same for the one field of the wire that is always signed, an index's change.
     #[inline]
     #[must_use]
     pub fn signed_to_f64(self, raw: i32) -> f64 {
         // Rounding to nearest is symmetric, so the sign can wait.
-        let magnitude = self.to_f64(raw.unsigned_abs());
+        let magnitude = self.signed(false).unsigned_to_f64(raw.unsigned_abs());
         if raw < 0 { -magnitude } else { magnitude }
     }
+}
+
+/// Whether the proof of [`Scale`] holds for a divisor.
+const fn has_small_odd_part(divisor: u32) -> bool {
+    divisor >> divisor.trailing_zeros() < 1 << 17
 }
 
 /// The price scale of every segment.
@@ -124,8 +170,16 @@ impl ScaleTable {
     /// # Errors
     /// [`ScaleError`] for a divisor of 0.
     pub fn with(mut self, segment: u8, divisor: u32) -> Result<Self, ScaleError> {
-        self.by_segment[usize::from(segment)] = Scale::new(divisor)?;
+        let signed = self.segment(segment).is_signed();
+        self.by_segment[usize::from(segment)] = Scale::new(divisor)?.signed(signed);
         Ok(self)
+    }
+
+    /// The same table with the prices of one segment read as two's complement; by default none are.
+    #[must_use]
+    pub const fn with_signed(mut self, segment: u8) -> Self {
+        self.by_segment[segment as usize] = self.by_segment[segment as usize].signed(true);
+        self
     }
 
     /// The scale of a token's segment.
