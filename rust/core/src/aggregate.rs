@@ -54,6 +54,7 @@ use daily::Calendar;
 use fold::Fold;
 use quick::Seat;
 use state::{Cold, Hot};
+use turn::Ends;
 
 /// One chain of bars that ticks touch directly: a minute, or an interval that is no fold of minutes.
 #[derive(Clone, Copy, Debug)]
@@ -111,9 +112,9 @@ pub struct Book {
     quick_trades: bool,
     quick_gap: u32,
     base_seconds: u32,
-    fold_seconds: Vec<u32>,
-    /// By minute of a leg: when the first of the folds ends that contain it, in seconds of the leg.
-    first_ends: Vec<u32>,
+    ends: Ends,
+    /// A turn was needed since this was looked at.
+    pub(crate) turning: bool,
     /// Bars are counted from the leg's start and end with it: the common grid.
     plain: bool,
 }
@@ -172,8 +173,8 @@ impl Book {
             quick_trades: false,
             quick_gap: 0,
             base_seconds: 0,
-            fold_seconds: Vec::new(),
-            first_ends: Vec::new(),
+            ends: Ends::default(),
+            turning: false,
             plain: false,
         };
         book.tune();

@@ -92,16 +92,19 @@ impl Page {
         if rows.is_empty() {
             return;
         }
-        let mut words = [[0; WORDS]; TAIL];
-        for chunk in 0..rows.len().div_ceil(TAIL) {
-            let rows = &rows[chunk * TAIL..rows.len().min((chunk + 1) * TAIL)];
-            for (row, words) in rows.iter().zip(&mut words) {
-                *words = row.words();
-            }
+        if let Ok(rows) = <&[Row; TAIL]>::try_from(rows) {
+            // As many rows as a ring writes at once: no loop in the loop has to be counted.
+            let words = rows.map(|row| row.words());
             for (word, column) in self.columns().enumerate() {
-                let column = &column[at + chunk * TAIL..][..rows.len()];
-                for (cell, words) in column.iter().zip(&words) {
+                let cells: &[AtomicU64; TAIL] = column[at..][..TAIL].as_array().expect("as many");
+                for (cell, words) in cells.iter().zip(&words) {
                     cell.store(words[word], Ordering::Relaxed);
+                }
+            }
+        } else {
+            for (i, row) in rows.iter().enumerate() {
+                for (column, word) in self.columns().zip(row.words()) {
+                    column[at + i].store(word, Ordering::Relaxed);
                 }
             }
         }

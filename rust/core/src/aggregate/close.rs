@@ -2,8 +2,7 @@
 
 use crate::ahead::ask;
 use crate::bar::{Level, Said, flags};
-use crate::ring::Ring;
-use crate::units::{DAY, MINUTE, Ns, SECOND};
+use crate::units::{DAY, MINUTE, Ns};
 
 use super::state::{Clock, EventKind, NO_TIME};
 use super::{Base, Book, NEVER};
@@ -35,9 +34,7 @@ impl Book {
                 self.ask_for_folds(slot + HALFWAY, now);
             }
             if self.due.get(slot + NEAR).is_some_and(|due| *due <= now) {
-                for ring in self.rings_due(slot + NEAR, now) {
-                    ring.ask_for_row();
-                }
+                self.ask_for_rows(slot + NEAR, now);
             }
             if self.due[slot] <= now {
                 self.close_slot(slot, now);
@@ -60,34 +57,35 @@ impl Book {
                 bar.ask();
             }
         }
-        if let Some(ring) = self.rings.get(slot * self.rings_each()) {
-            ring.ask();
+        if let Some(interval) = self.bases.first().and_then(|base| base.interval) {
+            self.rings[slot * self.rings_each() + interval].ask();
         }
     }
 
-    /// Asks for the folds and for where their rows go, where some are due.
+    /// Asks for the folds that are due, and for what tells where their rows go.
     #[inline]
     fn ask_for_folds(&self, slot: usize, now: Ns) {
-        let plans = self.plans.len();
-        let rings = self.rings_due(slot, now);
-        if rings.len() > 1 {
-            for ring in rings {
-                ring.ask();
-            }
-            for fold in &self.folds[slot * plans..][..plans] {
-                fold.ask();
-            }
+        let mut mask = self.folds_due(slot, now);
+        while mask != 0 {
+            let plan = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            self.folds[slot * self.plans.len() + plan].ask();
+            self.rings[slot * self.rings_each() + self.plans[plan].interval].ask();
         }
     }
 
-    /// The rings of an instrument that will get a row: the base's, which is the first as a rule, or all of them.
+    /// Asks for where the rows go.
     #[inline]
-    fn rings_due(&self, slot: usize, now: Ns) -> &[Ring] {
-        let rings = &self.rings[slot * self.rings_each()..][..self.rings_each()];
-        let sealing = now.saturating_sub(self.options.grace);
-        match self.turns.get(slot) {
-            Some(turn) if Ns::from(turn.folds_end) * SECOND > sealing => rings.get(..1).unwrap_or_default(),
-            _ => rings,
+    fn ask_for_rows(&self, slot: usize, now: Ns) {
+        let rings = &self.rings[slot * self.rings_each()..];
+        if let Some(interval) = self.bases.first().and_then(|base| base.interval) {
+            rings[interval].ask_for_row();
+        }
+        let mut mask = self.folds_due(slot, now);
+        while mask != 0 {
+            let plan = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            rings[self.plans[plan].interval].ask_for_row();
         }
     }
 

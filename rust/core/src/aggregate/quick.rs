@@ -11,6 +11,7 @@ use crate::session::{Anchor, Tail};
 use crate::units::{DAY, MINUTE, Ns, SECOND};
 use crate::wire::kite::packet::Full;
 
+use super::turn::Ends;
 use super::{Book, BucketBy};
 
 /// Prices and volumes below this multiply without leaving 64 bits: 2^30.
@@ -398,15 +399,7 @@ impl Book {
             .plans
             .iter()
             .filter(|plan| plan.ns < DAY && self.bases[0].ns == MINUTE);
-        self.fold_seconds = folds.map(|plan| (plan.ns / SECOND) as u32).collect();
-        let minutes = (DAY / MINUTE) as u32;
-        let end = |minute: u32| {
-            self.fold_seconds
-                .iter()
-                .map(|width| (minute * 60 / width + 1) * width)
-                .min()
-        };
-        self.first_ends = (0..minutes).filter_map(end).collect();
+        self.ends = Ends::new(folds.map(|plan| (plan.ns / SECOND) as u32).collect());
         self.quick_gap = u32::try_from(options.gap / SECOND).unwrap_or(u32::MAX);
     }
 }

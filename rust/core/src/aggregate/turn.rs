@@ -4,7 +4,10 @@
 //! leg, with no gap before it; and one bar due, of which nothing is unusual. Every condition only sends
 //! the rest the long way, which decides it again; `tests/engine_ways.rs` holds the two against each other.
 
+mod ends;
 mod seal;
+
+pub(super) use ends::Ends;
 
 use crate::ahead::ask;
 use crate::session::Span;
@@ -48,6 +51,7 @@ impl Book {
     /// Whether the options leave the turn of a minute to the short way: see `tune`.
     pub(super) fn may_turn(&self) -> bool {
         self.bases.len() == 1
+            && self.plans.len() < 64
             && self.plain
             && self.quick_trades
             && self.options.edge_split != EdgeSplit::Prorata
@@ -165,6 +169,7 @@ impl Book {
         let Some(turn) = self.turns.get_mut(slot).filter(|turn| turn.open.exists) else {
             return false;
         };
+        self.turning = true;
         let q = &mut self.seats[slot].quick;
         let ets = w.exchange_timestamp.get();
         if ets >= turn.open.end && ets < turn.leg_end && q.ets_end != turn.leg_end {
@@ -176,6 +181,16 @@ impl Book {
             }
         }
         self.roll(slot, w, limit, now)
+    }
+
+    /// Asks for what opening a bar needs.
+    #[inline(always)]
+    pub fn ask_for_turn(&self, slot: usize) {
+        if let Some(turn) = self.turns.get(slot) {
+            turn.ask();
+            turn.kept.ask();
+            ask(&turn.retired);
+        }
     }
 
     fn roll(&mut self, slot: usize, w: &Full, limit: u32, now: Ns) -> bool {
@@ -297,12 +312,29 @@ impl Book {
         if at >= turn.leg_end {
             return u32::MAX;
         }
-        let minute = (at - turn.leg_start) / 60;
-        let end = self
-            .first_ends
-            .get(minute as usize)
-            .map_or(u32::MAX, |end| turn.leg_start + end);
-        end.min(turn.leg_end)
+        let end = self.ends.first_after(at - turn.leg_start);
+        turn.leg_end.min(end.saturating_add(turn.leg_start))
+    }
+
+    /// The folds, by bit, of which a bucket ends at the second `end`.
+    #[inline]
+    fn ending(&self, slot: usize, end: u32) -> u64 {
+        let turn = &self.turns[slot];
+        self.ends
+            .ending(end - turn.leg_start, turn.leg_end - turn.leg_start)
+    }
+
+    /// The folds, by bit, of an instrument that are due at `now`, as far as its turn knows.
+    #[inline]
+    pub(super) fn folds_due(&self, slot: usize, now: Ns) -> u64 {
+        let Some(turn) = self.turns.get(slot).filter(|turn| turn.open.exists) else {
+            return 0;
+        };
+        let end = turn.folds_end.max(turn.leg_start);
+        if Ns::from(end) * SECOND > now.saturating_sub(self.options.grace) {
+            return 0;
+        }
+        self.ending(slot, end)
     }
 
     fn folds_each(&self) -> usize {

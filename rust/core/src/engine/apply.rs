@@ -89,6 +89,12 @@ impl Engine {
                     self.book.ask(slot);
                 }
             }
+            if std::mem::take(&mut self.book.turning) {
+                // An edge is being crossed: most of these will open a bar, or see one end.
+                for &slot in slots.iter().take(packets.len()).filter(|slot| **slot != NO_SLOT) {
+                    self.book.ask_for_turn(slot as usize);
+                }
+            }
             for (packet, &slot) in packets.iter().zip(&slots) {
                 if slot == NO_SLOT {
                     self.unseen(&packet.body, arrival);

@@ -106,31 +106,39 @@ impl Book {
     /// Whether the folds that end at `end` consist of nothing but live minutes of after the feed joined.
     fn folds_are_plain(&self, slot: usize, end: u32) -> bool {
         let turn = &self.turns[slot];
-        let since_start = end - turn.leg_start;
-        self.fold_seconds.iter().all(|width| {
-            let ends = since_start.is_multiple_of(*width) || end == turn.leg_end;
-            !ends || end - (since_start - 1) % width > turn.since
-        }) && (self.calendar.day.is_none() || end != turn.leg_end)
+        let since = turn.since.saturating_sub(turn.leg_start);
+        self.ends
+            .start_since(self.ending(slot, end), end - turn.leg_start, since)
+            && (self.calendar.day.is_none() || end != turn.leg_end)
     }
 
     fn seal_folds(&mut self, slot: usize, end: u32, said: &Said, earlier: Option<&Said>) {
-        let (leg_start, leg_end) = (self.turns[slot].leg_start, self.turns[slot].leg_end);
-        for plan in 0..self.fold_seconds.len() {
-            let width = self.fold_seconds[plan];
-            if !(end - leg_start).is_multiple_of(width) && end != leg_end {
-                continue;
-            }
+        let mut mask = self.ending(slot, end);
+        // What the folds have not got yet: most often all of it is in each bucket that ends.
+        let mut young = Said::empty(said.start, said.end);
+        let kept = &self.turns[slot].kept;
+        if let Some(start) = kept.held() {
+            young = kept.of(Span { start, end: said.end });
+        }
+        let first = kept
+            .held()
+            .or(earlier.map(|earlier| earlier.start))
+            .unwrap_or(said.start);
+        let all = earlier.into_iter().chain([said]);
+        all.clone().for_each(|minute| young.absorb(minute));
+        while mask != 0 {
+            let plan = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
             let at = slot * self.plans.len() + plan;
             let span = self.fold_span(slot, at, self.plans[plan].ns, said.start);
             let mut sum = self.folds[at].of(span);
-            let kept = &self.turns[slot].kept;
-            if let Some(start) = kept.held().filter(|start| *start >= span.start) {
-                sum.absorb(&kept.of(Span { start, end: span.end }));
+            if first >= span.start {
+                sum.absorb(&young);
+            } else {
+                all.clone()
+                    .filter(|minute| minute.start >= span.start)
+                    .for_each(|minute| sum.absorb(minute));
             }
-            if let Some(earlier) = earlier.filter(|earlier| earlier.start >= span.start) {
-                sum.absorb(earlier);
-            }
-            sum.absorb(said);
             self.folds[at].sealed = span.start;
             self.seal_plain(slot, self.plans[plan].interval, &sum);
         }
