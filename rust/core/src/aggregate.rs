@@ -242,7 +242,7 @@ impl Book {
         let schedule = self.sessions.schedule(self.cold[slot].class, day);
         self.cold[slot].reserved = true;
         for older in &mut self.older[slot * self.bases.len()..(slot + 1) * self.bases.len()] {
-            older.reserve(4);
+            older.reserve(2);
         }
         self.reserve_events();
         for (index, interval) in self.intervals.iter().enumerate() {

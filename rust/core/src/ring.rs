@@ -14,7 +14,7 @@ use crate::bar::{Row, WORDS};
 use crate::units::Ns;
 
 /// Rows that wait before they are written to the columns.
-const TAIL: usize = 4;
+const TAIL: usize = 8;
 
 /// Cells before the first column: the first is the number of published rows, the others only keep the readers of that
 /// number and of the columns on different cache lines.
@@ -204,7 +204,7 @@ impl Ring {
 
     /// Makes room for `rows` bars now, so that no tick pays for it later.
     pub fn reserve(&mut self, rows: usize) {
-        let rows = rows.next_multiple_of(TAIL).min(self.largest());
+        let rows = rows.min(self.largest());
         if self.page.capacity() < rows {
             self.move_to(rows);
         }
