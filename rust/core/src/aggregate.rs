@@ -348,6 +348,7 @@ impl Book {
         self.sessions.schedule(self.cold[slot].class, day)
     }
 
+    #[inline(always)]
     fn emit(&mut self, slot: usize, interval: usize, kind: EventKind, row: Row) {
         if interval >= self.series() {
             return;

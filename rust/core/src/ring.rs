@@ -244,7 +244,7 @@ impl Ring {
     }
 
     /// Adds the newest bar.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, row: Row) {
         if usize::from(self.waiting) == TAIL {
             self.flush();
@@ -332,11 +332,17 @@ impl Ring {
 
     /// Replaces the bar that starts at `row.time`, or puts a new one where it belongs in time.
     /// A bar that readers may have seen is not touched: they keep their page, the ring gets a corrected copy.
+    #[inline(always)]
     pub fn put(&mut self, row: Row) {
         if row.time > self.last {
             self.push(row);
-            return;
+        } else {
+            self.put_back(row);
         }
+    }
+
+    #[cold]
+    fn put_back(&mut self, row: Row) {
         if let Some(held) = self.tail[..usize::from(self.waiting)]
             .iter_mut()
             .find(|held| held.time == row.time)

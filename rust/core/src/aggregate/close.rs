@@ -25,6 +25,23 @@ impl Book {
     #[cold]
     #[inline(never)]
     pub fn sweep(&mut self, now: Ns) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            struct Sweep<'a>(&'a mut Book, Ns);
+            impl pulp::NullaryFnOnce for Sweep<'_> {
+                type Output = ();
+                #[inline(always)]
+                fn call(self) {
+                    self.0.sweep_through(self.1);
+                }
+            }
+            return simd.vectorize(Sweep(self, now));
+        }
+        self.sweep_through(now);
+    }
+
+    #[inline(always)]
+    fn sweep_through(&mut self, now: Ns) {
         let mut next = NEVER;
         for slot in 0..self.due.len() {
             if self.due.get(slot + FAR).is_some_and(|due| *due <= now) {
@@ -36,7 +53,7 @@ impl Book {
             if self.due.get(slot + NEAR).is_some_and(|due| *due <= now) {
                 self.ask_for_rows(slot + NEAR, now);
             }
-            if self.due[slot] <= now {
+            if self.due[slot] <= now && !self.close_turn(slot, now) {
                 self.close_slot(slot, now);
             }
             next = next.min(self.due[slot]);
@@ -90,10 +107,9 @@ impl Book {
     }
 
     /// Seals what is due of one instrument and folds away what is final.
+    #[cold]
+    #[inline(never)]
     pub(super) fn close_slot(&mut self, slot: usize, now: Ns) {
-        if now != NEVER && self.close_turn(slot, now) {
-            return;
-        }
         self.spill(slot);
         let sealing = now.saturating_sub(self.options.grace);
         let mut due = self.close_extras(slot, sealing, now);

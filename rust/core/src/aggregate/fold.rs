@@ -79,7 +79,7 @@ impl Fold {
     }
 
     /// The final minutes of the bucket `span`; empty if those held are of another.
-    #[inline]
+    #[inline(always)]
     pub fn of(&self, span: Span) -> Said {
         if !self.exists || self.start != span.start {
             return Said::empty(span.start, span.end);

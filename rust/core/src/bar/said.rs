@@ -202,7 +202,7 @@ impl Said {
     }
 
     /// Folds the next bar of the bucket in (R27).
-    #[inline]
+    #[inline(always)]
     pub fn absorb(&mut self, bar: &Self) {
         if !self.exists {
             self.open = bar.open;
@@ -234,6 +234,7 @@ impl Said {
 
     /// The row a reader sees. `divisor` turns units into money.
     #[must_use]
+    #[inline(always)]
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

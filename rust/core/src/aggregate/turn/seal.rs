@@ -10,6 +10,7 @@ use super::super::{Book, NEVER};
 
 impl Book {
     /// Seals the one bar that is due, and its folds. False: it is not the common case, and nothing was changed.
+    #[inline(always)]
     pub(in crate::aggregate) fn close_turn(&mut self, slot: usize, now: Ns) -> bool {
         let Some(turn) = self.turns.get(slot).filter(|turn| turn.open.exists) else {
             return false;
@@ -112,6 +113,7 @@ impl Book {
             && (self.calendar.day.is_none() || end != turn.leg_end)
     }
 
+    #[inline(always)]
     fn seal_folds(&mut self, slot: usize, end: u32, said: &Said, earlier: Option<&Said>) {
         let mut mask = self.ending(slot, end);
         // What the folds have not got yet: most often all of it is in each bucket that ends.
@@ -145,7 +147,7 @@ impl Book {
     }
 
     /// [`Book::seal`] of a bar with no history in it, nor a moment at which the feed joined.
-    #[inline]
+    #[inline(always)]
     fn seal_plain(&mut self, slot: usize, interval: usize, said: &Said) {
         let divisor = i64::from(self.turns[slot].divisor);
         let row = said.row(divisor, self.options.saying.vwap);
