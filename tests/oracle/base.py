@@ -74,6 +74,7 @@ class Base:
         self.final: list[Bar] = []
         self.done: Level | None = None
         self.newest: Bar | None = None
+        self.in_order: Bar | None = None
         self.rebased_next = False
         for _, made in self.folds:
             made.clear()
@@ -266,7 +267,7 @@ class Base:
         prints = state.prints if day.phase(hit.shot.t) == "continuous" and self._before_all() else []
         if prints:
             floor, seen = prints[0].before, prints[0].seen
-        bar = self.open(day, span, floor, state)
+        bar = self.in_order = self.open(day, span, floor, state)
         bar.straddle = seen is None or seen < bar.start
         bar.flags |= VOL_REBASED if self.rebased_next else 0
         self.rebased_next = False

@@ -111,16 +111,16 @@ class Instrument:
         """One packet's step; the rows it revised go to events."""
         for base in self.bases:
             base.settle(at.clock)
-        newest = [base.newest for base in self.bases]
+        opened = [base.in_order for base in self.bases]
         if at.ets or at.estimate is not None:
             self._dated(p, at, events)
         else:
             self.stats["untimed"] += 1
         for base in self.bases:
             base.revise(at.clock, self.divisor, events)
-        for base, before in zip(self.bases, newest, strict=True):
-            if self.options["close_on"] == "next_tick" and base.newest is not before and base.newest is not None:
-                start = base.newest.start
+        for base, before in zip(self.bases, opened, strict=True):
+            if self.options["close_on"] == "next_tick" and base.in_order is not before and base.in_order is not None:
+                start = base.in_order.start
                 base.seal(lambda _, end: end <= start, self.divisor, events)  # noqa: B023 - used at once
 
     def sweep(self, clock: int, events: list) -> None:
@@ -443,6 +443,7 @@ class Instrument:
                     self.stats["late_dropped"] += index == 0
                     continue
                 if bar.updates == 0:
+                    base.in_order = base.in_order if behind else bar
                     bar.straddle = not behind and (self.seen is None or self.seen < bar.start)
                 bar.show(hit.shot)
                 bar.take_extremes(hit.shot)

@@ -215,6 +215,28 @@ def test_r25_close_on_next_tick_does_not_wait_for_the_grace(machine):
     assert list(m.bars("5m")) == ["09:40"]
 
 
+def test_r25_close_on_next_tick_seals_only_where_the_tick_opened_a_bar(machine):
+    m = machine(("30s", "7s"), options={"close_on": "next_tick", "grace": 8.0})
+    m.index(100.1, "11:04:26")
+    # Inserted behind the newest bar of seven seconds: it waits for the clock, or for the next bar of seven seconds.
+    m.index(100.2, "11:04:25")
+    m.index(100.3, "11:04:32")
+    assert (list(m.bars("30s", token=NIFTY)), list(m.bars("7s", token=NIFTY))) == (["11:04"], [])
+    m.index(100.3, "11:04:33")
+    assert list(m.bars("7s", token=NIFTY)) == ["11:04:19", "11:04:26"]
+
+
+def test_r25_close_on_next_tick_is_not_moved_by_a_late_bar(machine):
+    m = machine(("7s",), date="2026-08-05", options={"close_on": "next_tick", "grace": 9.0})
+    m.it.track(INFY, "cash_cas")
+    m.full("15:14:40", 100.0, 100)
+    m.full("15:14:52", 100.0, 200)
+    m.full("15:15:01", 100.0, 500)  # the closing auction's
+    m.full("15:14:58", 100.1, 250, ets="15:15:01")
+    assert [m.label(row["time"]) for row in m.it.unsealed(INFY, "7s")] == ["15:14:48", "15:14:55"]
+    assert list(m.bars("7s")) == []
+
+
 def test_r25_a_revision_publishes_a_copy_and_leaves_earlier_views(engine):
     m = engine(options={"grace": 0.0})
     m.full("09:41:00", 100.0, 0)
