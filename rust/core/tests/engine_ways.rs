@@ -2,7 +2,7 @@
 
 use tickloom_core::aggregate::{EventKind, Options, Tally};
 use tickloom_core::bar::{Row, Vwap, WORDS};
-use tickloom_core::engine::{Config, Engine};
+use tickloom_core::engine::{Config, Engine, Pushed};
 use tickloom_core::interval::Interval;
 use tickloom_core::market::{Event, Faults, Market, Population};
 use tickloom_core::units::{Ns, SECOND, ist_midnight};
@@ -227,4 +227,43 @@ fn three_replays_are_byte_identical() {
     let replay = || run(&events, Options::default(), &NAMES, How::default());
     let first = replay();
     assert!(first == replay() && first == replay());
+}
+
+#[test]
+fn a_pushed_tick_leaves_the_boards_packet_alone_on_either_way() {
+    let events = events(1, Faults::default());
+    let [short, long] = [true, false].map(|short_way| {
+        let mut last = 0;
+        let mut played = || {
+            let mut engine = engine(Options {
+                short_way,
+                ..Options::default()
+            });
+            for event in &events {
+                if let Event::Frame { received_ns, bytes } = event {
+                    engine.apply(bytes, *received_ns).unwrap();
+                    last = *received_ns;
+                }
+            }
+            engine
+        };
+        // Reading a board makes its packets whole: the one that is pushed to has not been read.
+        let before = played().board();
+        let mut engine = played();
+        let tokens: Vec<u32> = engine.instruments().iter().map(|name| name.token).collect();
+        for token in tokens {
+            let tick = Pushed {
+                price: 1.0,
+                time: last,
+                quantity: Some(5),
+                cumulative: None,
+                oi: None,
+                rx: None,
+            };
+            engine.push(token, &tick).unwrap();
+        }
+        (before, engine.board())
+    });
+    assert!(short == long);
+    assert!(short.0 == short.1);
 }
