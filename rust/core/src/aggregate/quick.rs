@@ -131,6 +131,12 @@ impl Seat {
 }
 
 impl Seat {
+    /// See [`Rest::has_day_of`].
+    #[inline(always)]
+    pub fn has_day_of(&self, w: &Full) -> bool {
+        self.rest.has_day_of(w)
+    }
+
     /// Keeps what the board shows of a packet.
     #[inline(always)]
     pub fn take(&mut self, w: &Full) {
@@ -147,6 +153,12 @@ impl Rest {
         self.bid.copy_from_slice(&body[64..76]);
         self.ask.copy_from_slice(&body[124..136]);
         self.fresh = true;
+    }
+
+    /// Whether a packet says no other open and close of the day than the one before it.
+    #[inline(always)]
+    fn has_day_of(&self, w: &Full) -> bool {
+        self.day[8..12] == w.open.to_bytes() && self.day[20..] == w.close.to_bytes()
     }
 }
 
@@ -198,11 +210,15 @@ impl Book {
         if !(sane & (ets >= q.ets) & (ets < q.ets_end) & (ets <= limit) & (ltt <= limit)) {
             return false;
         }
+        if self.calendar.day.is_some() && !rest.has_day_of(w) {
+            return false;
+        }
         if volume == q.volume {
-            if ltt != q.ltt {
+            // Without a trade the board shows the price and the average that it has.
+            if ltt != q.ltt || price != q.price || w.average_traded_price.get() != q.average {
                 return false;
             }
-            let same = price == q.price && oi == q.oi;
+            let same = oi == q.oi;
             self.tally.duplicates += u64::from(same);
             self.tally.quotes += u64::from(!same);
         } else {
@@ -381,9 +397,11 @@ impl Book {
         Some(full)
     }
 
-    /// The instrument's last packet went the long way: the board has it whole.
-    pub(crate) fn went_the_long_way(&mut self, slot: usize) {
-        self.seats[slot].rest.fresh = false;
+    /// The instrument's last packet went the long way: the board has it whole. Its day is kept to see a change of it.
+    pub(crate) fn went_the_long_way(&mut self, slot: usize, full: &Full) {
+        let rest = &mut self.seats[slot].rest;
+        rest.take(zerocopy::transmute_ref!(full));
+        rest.fresh = false;
     }
 
     /// What the options let the short way do.
