@@ -315,6 +315,12 @@ impl Book {
         if self.calendar.day.is_some() && self.day_is_sealed(slot) {
             return None;
         }
+        // What comes after a date is sealed may revise it.
+        if self.calendar.day.is_some()
+            && self.folds[(slot + 1) * self.plans.len() - 1].sealed == hot.day_start
+        {
+            return None;
+        }
         let seconds = |t: Ns| {
             u32::try_from(t / SECOND)
                 .ok()
