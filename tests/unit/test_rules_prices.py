@@ -153,6 +153,14 @@ def test_r22_a_sharp_average_bounds_the_vwap(machine):
     assert bar["vwap_err"] == pytest.approx(0.015, rel=1e-3)
 
 
+def test_r22_a_bar_of_one_price_has_it_for_a_vwap(machine):
+    # (100.1 + 100.1 + 100.1) / 3 is a little less.
+    m = machine(("1m", "5m"), options={"vwap": "hlc3"})
+    m.full("10:00:01", 100.1, 1_000)
+    m.full("10:00:21", 100.1, 1_050)
+    assert [m.forming(interval)["vwap"] for interval in ("1m", "5m")] == [100.1, 100.1]
+
+
 def test_r22_the_other_estimators_are_options(machine):
     first, second = (1_000_000, 1495.0, 1500.0), (1_000_100, 1495.01, 1500.5)
     assert priced(machine, first, second, vwap="ltp")["vwap"] == 1500.5
