@@ -281,6 +281,21 @@ def test_r27_five_minutes_are_the_fold_of_their_minutes(machine):
     assert (five["volume"], five["ticks"], five["oi"]) == (50, 5, 5)
 
 
+@pytest.mark.parametrize(("options", "clocks"), [
+    ({"preopen": "bar"}, ("09:07:00", "09:07:10", "09:07:20")),
+    ({"postclose": "bar"}, ("15:41:00", "15:41:10", "15:41:20")),
+])  # fmt: skip
+def test_r30_an_auctions_own_bar_has_the_open_interest_as_of_its_end(machine, options, clocks):
+    m = machine(options=options)
+    trade, repeat, last = clocks
+    day = {"high": 101.0, "low": 99.0, "average": 100.0}
+    m.full("09:06:00", 100.0, 0, oi=10, **day)
+    m.full(trade, 100.0, 500, oi=20, **day)
+    m.full(trade, 100.0, 500, ets=repeat, oi=30, **day)
+    m.full(trade, 100.0, 500, ets=last, oi=40, **day)
+    assert m.forming()["oi"] == 40
+
+
 def test_r30_oi_is_carried_and_changes_without_trades(machine):
     m = machine()
     m.full("09:15:01", 100.0, 0, token=OPTION, oi=13_667_775)

@@ -315,6 +315,10 @@ impl Book {
         if self.calendar.day.is_some() && self.day_is_sealed(slot) {
             return None;
         }
+        // An auction's own bar is not among the newest, but takes open interest as they do.
+        if self.cold[slot].extra.iter().any(Option::is_some) {
+            return None;
+        }
         // What comes after a date is sealed may revise it.
         if self.calendar.day.is_some()
             && self.folds[(slot + 1) * self.plans.len() - 1].sealed == hot.day_start
