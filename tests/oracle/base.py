@@ -236,13 +236,14 @@ class Base:
         bar = None
         if self.newest is not None and span[0] <= self.newest.start:
             bar = self.find(span[0])
-            if bar is None or self.is_final(bar.end, clock):
+            # An auction that shows after prices of the first leg still has its own bar.
+            if self.is_final(span[1], clock) or (bar is None and day.phase(hit.shot.t) == "continuous"):
                 return False
         elif self.is_final(span[1], clock) and hit.gap is None:
             return False
         delta, shared = hit.delta, False
         if bar is None:
-            previous = self.bars[-1] if self.bars else None
+            previous = next((other for other in reversed(self.bars) if other.start < span[0]), None)
             bar = self.begin(day, span, state, hit)
             if self.options["edge_split"] == "prorata" and bar.straddle and hit.gap is None:
                 share = self._share(bar, previous, hit, state, clock)

@@ -322,6 +322,9 @@ class Instrument:
         phase = self.day.phase(hit.shot.t)
         if phase in {"preopen", "auction"}:
             self._auction("open" if phase == "preopen" else "close", hit)
+        if phase != "continuous":
+            for base in self.bases:
+                base.shift(hit.shot.t, hit.delta)
         if self.bases[0].span(self.day, hit.shot.t) is None:
             self._book_phase(phase, hit)
             for base in self.bases:
@@ -338,6 +341,8 @@ class Instrument:
                 before = Level(hit.before.volume + placed, hit.before.average, hit.before.high, hit.before.low)
                 rest = replace(hit, delta=hit.delta - placed, before=before)
             taken = base.trade(self.day, clock, self, rest)
+            if not taken and phase == "continuous":
+                base.shift(hit.shot.t, rest.delta)
             if index == 0 and not taken:
                 self.stats["late_dropped"] += 1
                 self.book("unattributed", rest.delta)

@@ -303,6 +303,28 @@ def test_r15_duplicates_change_nothing_and_are_counted(machine):
     assert m.it.stats["duplicates"] == 2
 
 
+@pytest.mark.parametrize("preopen", ["separate", "fold", "bar", "drop"])
+def test_r11_bars_of_prices_alone_begin_after_an_auction_that_shows_later(machine, preopen):
+    m = machine(("1m", "7s"), options={"preopen": preopen})
+    for _ in range(2):  # the first one only seeds
+        m.it.apply(frames.frame(frames.ltp(INFY, 10_000)), m.at("09:15:02"))
+    m.full("09:14:59", 100.0, 25, ets="09:15:02")
+    m.full("09:15:04", 100.0, 60, ets="09:15:05")
+    assert m.forming()["volume"] == 35
+    assert m.balanced()
+
+
+def test_r11_bars_of_prices_alone_begin_after_a_trade_that_has_no_bar(machine):
+    m = machine(("1m",))
+    m.it.apply(frames.frame(frames.ltp(INFY, 10_000)), m.at("10:01:00"))
+    m.it.apply(frames.frame(frames.ltp(INFY, 10_000)), m.at("10:02:01"))
+    m.full("09:59:00", 100.0, 100, ets="10:02:01")
+    m.full("09:59:50", 100.0, 120, ets="10:02:01")
+    m.full("10:02:02", 100.0, 150, ets="10:02:02")
+    assert m.balanced()
+    assert m.forming()["volume"] == 30
+
+
 def test_r16_the_last_traded_quantity_is_never_summed(machine):
     m = machine()
     m.full("10:00:00", 100.0, 1_000, quantity=5)

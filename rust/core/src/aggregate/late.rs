@@ -85,17 +85,22 @@ impl Book {
         }
     }
 
-    /// The same for a late trade that is no bar's at all.
+    /// The same for a trade that is no bar's at all.
     pub(super) fn shift_after(&mut self, slot: usize, clock: &Clock, trade: &Trade) {
         for base in 0..self.bases.len() {
-            let mut chain = self.take_chain(slot, base);
-            let later = chain
-                .iter()
-                .position(|bar| bar.start > trade.t)
-                .unwrap_or(chain.len());
-            self.shift(&mut chain[later..], clock, trade.delta);
-            self.put_chain(slot, base, chain);
+            self.shift_base(slot, base, clock, trade);
         }
+    }
+
+    /// Lifts what one base has after a trade that it has no bar for.
+    pub(super) fn shift_base(&mut self, slot: usize, base: usize, clock: &Clock, trade: &Trade) {
+        if self.newest[slot * self.bases.len() + base].start <= trade.t {
+            return;
+        }
+        let mut chain = self.take_chain(slot, base);
+        let later = chain.partition_point(|bar| bar.start <= trade.t);
+        self.shift(&mut chain[later..], clock, trade.delta);
+        self.put_chain(slot, base, chain);
     }
 
     fn take_late(&mut self, bar: &mut Bar, s: &Snap, trade: &Trade, v: i64) {

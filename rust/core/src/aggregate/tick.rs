@@ -220,7 +220,8 @@ impl Book {
         let continuous = matches!(phase, Phase::Continuous(_));
         if !backwards {
             trade.gap = self.gap_before(slot, s, clock);
-        } else if !continuous {
+        }
+        if !continuous {
             self.shift_after(slot, clock, &trade);
         }
         if let Some(from) = trade.gap {

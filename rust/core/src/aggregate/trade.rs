@@ -84,6 +84,7 @@ impl Book {
         let behind = !newer && span.start < newest.start;
         if (behind && place.is_none()) || (late && !(trade.gap.is_some() && newer)) {
             // What comes later starts above this volume, whoever's it was.
+            self.shift_base(slot, base, clock, trade);
             self.tally.late_dropped += u64::from(base == 0);
             return false;
         }
