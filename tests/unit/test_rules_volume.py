@@ -145,6 +145,32 @@ def test_r13_the_bar_that_the_gap_began_in_is_flagged_while_it_can_change(machin
     assert bar["coverage"] == pytest.approx(0.5, abs=1e-4)
 
 
+def test_r13_a_gap_that_begins_with_the_legs_last_stamp_began_in_its_last_bar(machine):
+    m = machine()
+    m.full("15:29:51", 100.0, 275)
+    m.full("15:29:59", 100.0, 300, ets="15:30:00")
+    m.it.disconnected(m.at("15:30:02"))
+    m.full("15:30:03", 100.0, 375, ets="15:30:06")
+    assert m.bars()["15:29"]["flags"] & GAP
+
+
+def test_r13_an_excluded_gap_leaves_the_auction_in_the_first_bar(machine):
+    m = machine(options={"preopen": "fold", "gap_volume": "exclude"})
+    m.full("09:07:00", 100.0, 300)
+    m.it.disconnected(m.at("09:10:00"))
+    m.full("09:15:14", 100.0, 450)
+    assert (m.forming()["volume"], m.account()["unattributed"]) == (300, 150)
+    assert m.balanced()
+
+
+def test_r12_a_quantity_after_prices_alone_is_counted(machine):
+    m = machine()
+    for clock in ("10:00:01", "10:00:02"):
+        m.it.push(INFY, 100.0, time_ns=m.at(clock))
+    m.it.push(INFY, 100.0, time_ns=m.at("10:00:03"), quantity=7)
+    assert (m.forming()["volume"], m.account()["baseline"]) == (7, 0)
+
+
 def test_r13_excluded_gap_volume_is_unattributed(machine):
     m = gap(machine, gap_volume="exclude")
     m.full("10:03:20", 100.3, 62_100)

@@ -6,7 +6,7 @@ use crate::units::{Ns, ist_day, ist_midnight};
 
 use super::signed::Signing;
 use super::state::{Account, Clock, NO_DAY, NO_TIME, Snap};
-use super::{Book, NEVER};
+use super::{Book, NEVER, VolumeKind};
 
 /// Gaps remembered for an instrument and date; beyond them the oldest two become one.
 const MAX_GAPS: usize = 64;
@@ -268,6 +268,12 @@ impl Book {
             self.begin_day(slot, day);
         }
         self.spill(slot);
+        let today = day == self.cold[slot].day && self.options.volume == VolumeKind::Cumulative;
+        if today && self.cold[slot].priced && !self.hot[slot].has_volume {
+            // Prices alone came before it: the count begins at 0 all the same.
+            self.gap_was_empty(slot);
+            self.hot[slot].has_volume = true;
+        }
         let hot = &self.hot[slot];
         if day > self.cold[slot].day {
             quantity

@@ -105,7 +105,9 @@ impl Book {
             delta -= shared.unwrap_or(0);
             clamps &= shared.is_none();
         }
-        let carry = if excluded && !newer {
+        // A bar that the auction was folded into has ticks already.
+        let empty = newer && self.newest[at].updates == 0;
+        let carry = if excluded && !empty {
             self.carry(slot, base).v
         } else {
             0
@@ -118,7 +120,7 @@ impl Book {
             bar.flags |= flags::GAP;
             bar.uncovered += (trade.t.min(span.end) - from.max(span.start)).max(0);
             bar.gap_volume += delta;
-            if excluded && newer {
+            if excluded && empty {
                 bar.floor.v = trade.v;
                 bar.floor.a = s.average;
             } else if excluded {
@@ -292,8 +294,12 @@ impl Book {
         for base in 0..self.bases.len() {
             let at = slot * self.bases.len() + base;
             let ends_here = self.span_of(slot, self.bases[base].ns, to);
-            let older = self.older[at].iter_mut().chain([&mut self.newest[at]]);
-            let Some(bar) = older.into_iter().find(|bar| bar.exists && bar.contains(from)) else {
+            // A gap that begins with the leg's last stamp begins in its last bar (R3).
+            let Some(begins) = self.span_of(slot, self.bases[base].ns, from) else {
+                continue;
+            };
+            let mut older = self.older[at].iter_mut().chain([&mut self.newest[at]]);
+            let Some(bar) = older.find(|bar| bar.exists && bar.start == begins.start) else {
                 continue;
             };
             // The bar in which the gap also ends is marked by the tick itself.
