@@ -366,6 +366,9 @@ class Base:
 
     def shift(self, start: int, delta: int) -> None:
         """Moves the levels of all bars after this start up."""
+        if self.final and start <= self.final[-1].start:
+            done = self.done
+            self.done = Level(done.volume + delta, done.average, done.high, done.low)
         for other in self.bars:
             if other.start > start:
                 other.clamp = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.machines import INFY, NIFTY, plain
+from tests.machines import INFY, NIFTY, OPTION, plain
 from tests.oracle import frames
 
 PARTIAL, GAP, VOL_REBASED, NO_VOLUME, REPAIRED = 1, 2, 256, 16, 2048
@@ -169,6 +169,31 @@ def test_r12_a_quantity_after_prices_alone_is_counted(machine):
         m.it.push(INFY, 100.0, time_ns=m.at(clock))
     m.it.push(INFY, 100.0, time_ns=m.at("10:00:03"), quantity=7)
     assert (m.forming()["volume"], m.account()["baseline"]) == (7, 0)
+
+
+def test_r12_a_quantity_is_counted_above_a_known_baseline(machine):
+    m = machine()
+    m.it.track(INFY, baseline_volume=1_000)
+    m.it.push(INFY, 100.0, time_ns=m.at("10:00:03"), quantity=7)
+    assert (m.forming()["volume"], m.account()["baseline"], m.account()["last"]) == (7, 1_000, 1_007)
+
+
+def test_r12_a_quantity_on_a_new_date_is_counted_after_a_disconnection(machine):
+    m = machine()
+    m.it.push(INFY, 100.0, time_ns=m.at("10:00:03"), quantity=7)
+    m.it.disconnected(m.at("10:00:05"))
+    m.it.push(INFY, 100.0, time_ns=m.at("2026-07-02 10:00:03"), quantity=9)
+    assert (m.forming()["volume"], m.account()["baseline"]) == (9, 0)
+
+
+def test_r11_what_a_final_bar_dropped_is_in_no_later_one(machine):
+    m = machine()
+    for clock, volume in (("10:00:01", 100), ("10:00:59", 180), ("10:01:01", 200)):
+        m.it.push(INFY, 100.0, time_ns=m.at(clock), cumulative_volume=volume, received_ns=m.at(clock))
+    m.full("10:01:40", 100.0, 1, token=OPTION)
+    m.it.push(INFY, 100.0, time_ns=m.at("10:00:30"), cumulative_volume=300, received_ns=m.at("10:01:41"))
+    assert (m.forming()["volume"], m.account()["unattributed"]) == (20, 100)
+    assert m.balanced()
 
 
 def test_r13_excluded_gap_volume_is_unattributed(machine):

@@ -264,10 +264,15 @@ impl Book {
     /// doubt about the volume before it, so there is no first contact to wait for.
     pub fn add_quantity(&mut self, slot: usize, at: Ns, quantity: i64) -> i64 {
         let day = ist_day(at);
-        if self.cold[slot].day == NO_DAY {
-            self.begin_day(slot, day);
-        }
+        let known = self.cold[slot].day;
         self.spill(slot);
+        if known == NO_DAY || (day > known && self.cold[slot].gap_from.is_some()) {
+            self.begin_day(slot, day);
+            if let Some(baseline) = self.cold[slot].preset.take() {
+                self.hot[slot].v_star = baseline;
+                self.cold[slot].account.baseline = baseline;
+            }
+        }
         let today = day == self.cold[slot].day && self.options.volume == VolumeKind::Cumulative;
         if today && self.cold[slot].priced && !self.hot[slot].has_volume {
             // Prices alone came before it: the count begins at 0 all the same.

@@ -44,6 +44,8 @@ impl Book {
     pub(super) fn late_trade(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
         self.tally.late += 1;
         for base in 0..self.bases.len() {
+            // A final bar's level goes into the floor of the next, which may be lifted here, before it is.
+            self.retire_before(slot, base, clock.now);
             let mut chain = self.take_chain(slot, base);
             let found = self.place_in(slot, base, &mut chain, clock, trade.t);
             let later = if let Some(at) = found {
@@ -97,6 +99,7 @@ impl Book {
         if self.newest[slot * self.bases.len() + base].start <= trade.t {
             return;
         }
+        self.retire_before(slot, base, clock.now);
         let mut chain = self.take_chain(slot, base);
         let later = chain.partition_point(|bar| bar.start <= trade.t);
         self.shift(&mut chain[later..], clock, trade.delta);
