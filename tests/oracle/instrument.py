@@ -74,6 +74,7 @@ class Instrument:
     def _new_date(self) -> None:
         self.top, self.average, self.trade_time = 0, 0, None
         self.top_price: int | None = None
+        self.day_open = 0
         self.high = self.low = self.seen = self.joined = None
         self.offset = self.wraps = self.baseline = self.lows = self.low_since = 0
         self.clamps, self.complete = True, True
@@ -231,6 +232,8 @@ class Instrument:
 
     def _quote_fields(self, p: Packet, stamp: int, volume: int) -> None:
         """Stamps and OI of any accepted packet of the date (docs/bars.md 5)."""
+        if p.open and ist_day(stamp) == self.date and (not p.ltt or p.given or ist_day(p.ltt) == self.date):
+            self.day_open = p.open
         self.seen = highest(self.seen, stamp)
         if p.oi is not None:
             key = (stamp, volume)
