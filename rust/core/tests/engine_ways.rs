@@ -212,10 +212,13 @@ fn packets_that_contradict_the_last_one_are_the_same_on_both_ways() {
             short_way: false,
             ..Options::default()
         };
-        let (short, long) = (run(&events, Options::default(), false), run(&events, long, false));
-        assert!(short.0 == long.0, "seed {seed}: bars");
-        assert!(short.3 == long.3, "seed {seed}: boards");
-        assert!(short == long, "seed {seed}: {:?}\n{:?}", short.1, long.1);
+        for names in [&NAMES[..]].into_iter().chain(SETS) {
+            let short = run(&events, Options::default(), names, How::default());
+            let long = run(&events, long, names, How::default());
+            assert!(short.words == long.words, "seed {seed}: bars of {names:?}");
+            assert!(short.board == long.board, "seed {seed}: boards");
+            assert!(short == long, "seed {seed}: {:?}\n{:?}", short.tally, long.tally);
+        }
     }
 }
 
