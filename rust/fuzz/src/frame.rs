@@ -96,8 +96,14 @@ fn same_rows(bytes: &[u8], found: &Census, count: usize) {
         }
         let [fast, plain] = both;
         assert_eq!(decode_rows(bytes, found, &SCALES, &mut fast[..count]), count);
-        assert_eq!(decode_rows_portably(bytes, found, &SCALES, &mut plain[..count]), count);
-        assert!(fast[..count].as_bytes() == plain[..count].as_bytes(), "the two decoders differ");
+        assert_eq!(
+            decode_rows_portably(bytes, found, &SCALES, &mut plain[..count]),
+            count
+        );
+        assert!(
+            fast[..count].as_bytes() == plain[..count].as_bytes(),
+            "the two decoders differ"
+        );
     });
 }
 
