@@ -11,8 +11,8 @@ use crate::session::{Anchor, Tail};
 use crate::units::{DAY, MINUTE, Ns, SECOND};
 use crate::wire::kite::packet::Full;
 
-use super::turn::Ends;
 use super::seat::Seat;
+use super::turn::Ends;
 use super::{Book, BucketBy};
 
 /// Prices and volumes below this multiply without leaving 64 bits: 2^30.
