@@ -65,6 +65,13 @@ fuzz-smoke: ## Run each fuzz target for a moment over its seed corpus, with noth
 fuzz: ## Fuzz one target with coverage, which needs clang and its libFuzzer (TARGET=frame FUZZ_SECONDS=60).
 	rust/fuzz/run.sh $(TARGET) --seconds $(FUZZ_SECONDS)
 
+.PHONY: sanitize
+sanitize: ## Run the readers of a ring under the thread sanitizer (Linux).
+	host=$$(rustc -vV | sed -n 's/^host: //p'); \
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+	TSAN_OPTIONS="suppressions=$(CURDIR)/rust/core/tests/readers.supp" \
+	cargo test --release --locked --package tickloom-core --test readers --target "$$host" --target-dir build/sanitize
+
 .PHONY: bench
 bench: wheel ## Measure against the vendor's parser, numpy and a plain Python builder; print one table, write JSON.
 	$(BIN)/python -m benches.run $(ARGS)

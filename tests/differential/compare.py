@@ -14,7 +14,7 @@ ACCOUNT = (
 # Counters that both keep.
 COUNTERS = (
     "stale", "late", "late_dropped", "price_rejected", "bad_stamps", "without_volume", "outside",
-    "untimed",
+    "untimed", "duplicates",
 )  # fmt: skip
 
 
@@ -38,6 +38,8 @@ class Pair:
             for machine in (self.oracle, self.engine):
                 if kind == "frame":
                     machine.apply(payload, at)
+                elif kind == "push":
+                    machine.push(**payload)
                 else:
                     getattr(machine, kind)(at)
             if peeks and rng.randrange(peeks) == 0 and self.oracle.instruments:

@@ -1,17 +1,21 @@
 # ruff: noqa: T201 - a fuzzer reports
 """Fuzzes the engine against its oracle: bytes become options and events, both play them, every column is compared.
 
-Run: python -m tests.differential.fuzz_engine [--runs 10000] [--seed 1] [FILES...]
-Under atheris, when it is installed, coverage guides the bytes; otherwise they come from a seeded generator.
+Run: python -m tests.differential.fuzz_engine [--runs 10000] [--seed 1] [--atheris] [FILES...]
+The bytes come from a seeded generator; with --atheris, which wants that package, the oracle's coverage guides them.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import random
+import shutil
 import sys
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
 from tests.differential.compare import Pair
 from tests.differential.feeds import CAS, TOKENS
@@ -20,6 +24,8 @@ from tests.oracle.sessions import SECOND, ist
 from tests.properties.feeds import OPTIONS
 
 CORPUS = Path(__file__).parent / "corpus"
+LEARNED = Path("build/fuzz/atheris")
+ORACLE = ("tests.oracle.book", "tests.oracle.base", "tests.oracle.instrument", "tests.oracle.bars")
 STARTS = tuple(ist(f"2026-08-05 {clock}") for clock in ("09:06:00", "09:14:40", "11:02:30", "15:14:30", "15:29:30"))
 INTERVALS = ("1m", "3m", "30s", "7s")
 # What a field of a packet becomes: mostly a small step, now and then an edge.
@@ -107,11 +113,39 @@ def drawn(seed: int) -> bytes:
     return rng.randbytes(rng.randrange(20, 1_500))
 
 
+def guided(runs: int, seed: int) -> None:
+    """Lets atheris choose the bytes; what it learns goes to build/fuzz, never into the seed corpus. Does not return."""
+    if importlib.util.find_spec("atheris") is None:
+        raise SystemExit("--atheris wants the package atheris: pip install atheris")
+    atheris = importlib.import_module("atheris")
+    LEARNED.mkdir(parents=True, exist_ok=True)
+    for path in CORPUS.iterdir():
+        shutil.copy(path, LEARNED)
+    # The branches that matter are the oracle's; instrumented, its modules are those that `one` plays on.
+    for name in ORACLE:
+        for item in vars(sys.modules[name]).values():
+            if isinstance(item, type) and item.__module__ == name:
+                instrument(atheris, item)
+    atheris.Setup(
+        [sys.argv[0], f"-runs={runs}", f"-seed={seed}", "-max_len=2048", f"-artifact_prefix={LEARNED}/", str(LEARNED)],
+        one,
+    )
+    atheris.Fuzz()
+
+
+def instrument(atheris: Any, kind: type) -> None:
+    """Makes every function that a class defines report its branches."""
+    for name, item in list(vars(kind).items()):
+        if isinstance(item, FunctionType) and item.__module__ == kind.__module__:
+            setattr(kind, name, atheris.instrument_func(item))
+
+
 def main() -> None:
     """Runs files, or random inputs, or atheris; exits with 1 at a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--atheris", action="store_true")
     parser.add_argument("files", nargs="*", type=Path)
     asked = parser.parse_args()
     for path in asked.files:
@@ -119,11 +153,8 @@ def main() -> None:
         print(f"{path}: equal")
     if asked.files:
         return
-    if importlib.util.find_spec("atheris"):
-        atheris = importlib.import_module("atheris")
-        atheris.Setup([sys.argv[0], f"-runs={asked.runs}", str(CORPUS)], one)
-        atheris.Fuzz()
-        return
+    if asked.atheris:
+        guided(asked.runs, asked.seed)
     failed = 0
     for seed in range(asked.seed, asked.seed + asked.runs):
         try:

@@ -74,6 +74,7 @@ class Base:
         self.final: list[Bar] = []
         self.done: Level | None = None
         self.newest: Bar | None = None
+        self.in_order: Bar | None = None
         self.rebased_next = False
         for _, made in self.folds:
             made.clear()
@@ -235,13 +236,14 @@ class Base:
         bar = None
         if self.newest is not None and span[0] <= self.newest.start:
             bar = self.find(span[0])
-            if bar is None or self.is_final(bar.end, clock):
+            # An auction that shows after prices of the first leg still has its own bar.
+            if self.is_final(span[1], clock) or (bar is None and day.phase(hit.shot.t) == "continuous"):
                 return False
         elif self.is_final(span[1], clock) and hit.gap is None:
             return False
         delta, shared = hit.delta, False
         if bar is None:
-            previous = self.bars[-1] if self.bars else None
+            previous = next((other for other in reversed(self.bars) if other.start < span[0]), None)
             bar = self.begin(day, span, state, hit)
             if self.options["edge_split"] == "prorata" and bar.straddle and hit.gap is None:
                 share = self._share(bar, previous, hit, state, clock)
@@ -266,7 +268,7 @@ class Base:
         prints = state.prints if day.phase(hit.shot.t) == "continuous" and self._before_all() else []
         if prints:
             floor, seen = prints[0].before, prints[0].seen
-        bar = self.open(day, span, floor, state)
+        bar = self.in_order = self.open(day, span, floor, state)
         bar.straddle = seen is None or seen < bar.start
         bar.flags |= VOL_REBASED if self.rebased_next else 0
         self.rebased_next = False
@@ -364,6 +366,9 @@ class Base:
 
     def shift(self, start: int, delta: int) -> None:
         """Moves the levels of all bars after this start up."""
+        if self.final and start <= self.final[-1].start:
+            done = self.done
+            self.done = Level(done.volume + delta, done.average, done.high, done.low)
         for other in self.bars:
             if other.start > start:
                 other.clamp = False

@@ -238,7 +238,7 @@ def row(c: Content, rev: int, divisor: int, options: dict) -> dict:
     vwap = vwap_err = NAN
     if c.volume:
         if options["vwap"] == "hlc3":
-            vwap = (high + low + close) / 3.0
+            vwap = min(max((high + low + close) / 3.0, low), high)
         else:
             vwap = float(c.value2) / float(2 * c.volume * divisor)
             if options["vwap"] != "atp":

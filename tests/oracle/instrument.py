@@ -68,12 +68,13 @@ class Instrument:
         self.own_clock: int | None = None
         self.date: int | None = None
         self.gap_from: int | None = None
-        self.last_accepted: tuple | None = None
         self.oi = self.oi_key = None
         self._new_date()
 
     def _new_date(self) -> None:
         self.top, self.average, self.trade_time = 0, 0, None
+        self.top_price: int | None = None
+        self.day_open = 0
         self.high = self.low = self.seen = self.joined = None
         self.offset = self.wraps = self.baseline = self.lows = self.low_since = 0
         self.clamps, self.complete = True, True
@@ -111,16 +112,16 @@ class Instrument:
         """One packet's step; the rows it revised go to events."""
         for base in self.bases:
             base.settle(at.clock)
-        newest = [base.newest for base in self.bases]
+        opened = [base.in_order for base in self.bases]
         if at.ets or at.estimate is not None:
             self._dated(p, at, events)
         else:
             self.stats["untimed"] += 1
         for base in self.bases:
             base.revise(at.clock, self.divisor, events)
-        for base, before in zip(self.bases, newest, strict=True):
-            if self.options["close_on"] == "next_tick" and base.newest is not before and base.newest is not None:
-                start = base.newest.start
+        for base, before in zip(self.bases, opened, strict=True):
+            if self.options["close_on"] == "next_tick" and base.in_order is not before and base.in_order is not None:
+                start = base.in_order.start
                 base.seal(lambda _, end: end <= start, self.divisor, events)  # noqa: B023 - used at once
 
     def sweep(self, clock: int, events: list) -> None:
@@ -155,7 +156,6 @@ class Instrument:
             fresh = self.gap_from is not None
             self._new_date()
             self.date = date
-            self.last_accepted = None
         if fresh or again:
             self.gap_from = None
             if not self._first_contact(p, volume, at, stamp=stamp, date=date, case4=again):
@@ -186,14 +186,16 @@ class Instrument:
         """Cases 1-4; True when the packet then goes on as an ordinary one."""
         today = ist_day(at.rx) if at.rx else date
         self.date = date
-        if self.given_baseline is not None:
-            self.top = self.baseline = self.given_baseline
-            self.given_baseline = None
-            return True
-        if not case4 and (date < today or (at.ltt and ist_day(at.ltt) < date)):
-            self.date = today
+        stale = not case4 and (date < today or (at.ltt and ist_day(at.ltt) < date))
+        given, self.given_baseline = self.given_baseline, None
+        if given is not None:
+            self.top = self.baseline = given
+        if stale:
+            self.date = max(today, date)
             self.stats["stale"] += 1
             return False
+        if given is not None:
+            return True
         if p.quantity is not None:
             return True
         if volume is None:
@@ -217,6 +219,7 @@ class Instrument:
             self.top = self.baseline = volume
             self.average = p.average
             self.trade_time = at.ltt or stamp
+            self.top_price = p.price
             self.complete, self.joined = False, stamp
             self._seed(p)
             for base in self.bases:
@@ -229,6 +232,8 @@ class Instrument:
 
     def _quote_fields(self, p: Packet, stamp: int, volume: int) -> None:
         """Stamps and OI of any accepted packet of the date (docs/bars.md 5)."""
+        if p.open and ist_day(stamp) == self.date and (not p.ltt or p.given or ist_day(p.ltt) == self.date):
+            self.day_open = p.open
         self.seen = highest(self.seen, stamp)
         if p.oi is not None:
             key = (stamp, volume)
@@ -256,18 +261,18 @@ class Instrument:
             Shot(t, volume, p.price, p.high or None, p.low or None, p.open), p.average, volume - self.top,
             self.level(), self.seen, source, self.clamps,
         )  # fmt: skip
-        accepted = (at.ltt, p.price, p.oi)
         if volume == self.top:
-            self.stats["duplicates"] += accepted == self.last_accepted
+            same = at.ltt != 0 and (at.ltt, p.price) == (self.trade_time, self.top_price)
+            self.stats["duplicates"] += same and (p.oi is None or p.oi == (self.oi or 0))
             self.lows, self.gap_from = 0, None
         elif volume > self.top:
             self.lows = 0
             self._trade(hit, at, stamp)
+            self.top_price = p.price
         elif self.trade_time is not None and t <= self.trade_time:
             self._late(hit, at.clock)
         else:
             self._rollback(hit, raw, at.clock, stamp)
-        self.last_accepted = accepted
         self._quote_fields(p, stamp, volume)
 
     def _unwrapped(self, raw: int) -> int:
@@ -307,7 +312,8 @@ class Instrument:
         if self.gap_from is not None:
             hit.gap = (self.gap_from, hit.shot.t)
         elif self.seen is not None and stamp - self.seen > self.options["gap_s"] and (at.watermark or 0) > self.seen:
-            hit.gap = (self.seen, hit.shot.t)
+            # Whoever pushes ticks knows whether a silence was one.
+            hit.gap = None if hit.source == 0 else (self.seen, hit.shot.t)
         self.gap_from = None
         self._book_trade(hit, at.clock)
         self._advance(hit)
@@ -322,6 +328,9 @@ class Instrument:
         phase = self.day.phase(hit.shot.t)
         if phase in {"preopen", "auction"}:
             self._auction("open" if phase == "preopen" else "close", hit)
+        if phase != "continuous":
+            for base in self.bases:
+                base.shift(hit.shot.t, hit.delta)
         if self.bases[0].span(self.day, hit.shot.t) is None:
             self._book_phase(phase, hit)
             for base in self.bases:
@@ -338,6 +347,8 @@ class Instrument:
                 before = Level(hit.before.volume + placed, hit.before.average, hit.before.high, hit.before.low)
                 rest = replace(hit, delta=hit.delta - placed, before=before)
             taken = base.trade(self.day, clock, self, rest)
+            if not taken and phase == "continuous":
+                base.shift(hit.shot.t, rest.delta)
             if index == 0 and not taken:
                 self.stats["late_dropped"] += 1
                 self.book("unattributed", rest.delta)
@@ -443,6 +454,7 @@ class Instrument:
                     self.stats["late_dropped"] += index == 0
                     continue
                 if bar.updates == 0:
+                    base.in_order = base.in_order if behind else bar
                     bar.straddle = not behind and (self.seen is None or self.seen < bar.start)
                 bar.show(hit.shot)
                 bar.take_extremes(hit.shot)

@@ -268,6 +268,29 @@ def test_r8_fold_starts_the_first_bar_with_the_auction(machine):
         assert bar["flags"] & AUCTION
 
 
+def test_r8_fold_values_a_print_as_it_was_when_it_came(machine):
+    m = machine(options={"preopen": "fold"})
+    m.full("09:07:00", 100.0, 100, average=100.0)
+    # 100 shares at 100.4 by the average, whatever the last price; a rollback ends that only for what comes later.
+    m.full("09:07:10", 101.0, 200, average=100.2)
+    for second in range(11, 16):
+        m.full(f"09:07:{second}", 100.0, 150, average=100.2)
+    m.full("09:15:01", 100.0, 250, average=100.2)
+    assert m.account()["rebased"] == 50
+    bar = m.forming()
+    assert (bar["volume"], bar["vwap"]) == (300, (20_000 * 100 + 2_008_300 + 20_000 * 100) / (2 * 300 * 100))
+
+
+def test_r8_fold_lets_the_average_bound_a_tick_after_a_print_without_one(machine):
+    m = machine(options={"preopen": "fold"})
+    m.full("09:07:00", 100.0, 100)
+    m.full("09:07:10", 100.0, 200, average=100.0)
+    m.full("09:15:01", 101.0, 300, average=100.1)
+    # The first two have no average to go by; the third was traded at 100.3 or a little above.
+    value = 20_000 * 200 + 300 * 20_021 - 200 * 19_999
+    assert m.forming()["vwap"] == value / (2 * 300 * 100)
+
+
 def test_r8_bar_gives_the_auction_a_bar_of_its_own(machine):
     m = auction_day(machine, preopen="bar")
     for interval in ("1m", "5m"):

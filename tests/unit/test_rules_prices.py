@@ -153,6 +153,14 @@ def test_r22_a_sharp_average_bounds_the_vwap(machine):
     assert bar["vwap_err"] == pytest.approx(0.015, rel=1e-3)
 
 
+def test_r22_a_bar_of_one_price_has_it_for_a_vwap(machine):
+    # (100.1 + 100.1 + 100.1) / 3 is a little less.
+    m = machine(("1m", "5m"), options={"vwap": "hlc3"})
+    m.full("10:00:01", 100.1, 1_000)
+    m.full("10:00:21", 100.1, 1_050)
+    assert [m.forming(interval)["vwap"] for interval in ("1m", "5m")] == [100.1, 100.1]
+
+
 def test_r22_the_other_estimators_are_options(machine):
     first, second = (1_000_000, 1495.0, 1500.0), (1_000_100, 1495.01, 1500.5)
     assert priced(machine, first, second, vwap="ltp")["vwap"] == 1500.5
@@ -215,6 +223,28 @@ def test_r25_close_on_next_tick_does_not_wait_for_the_grace(machine):
     assert list(m.bars("5m")) == ["09:40"]
 
 
+def test_r25_close_on_next_tick_seals_only_where_the_tick_opened_a_bar(machine):
+    m = machine(("30s", "7s"), options={"close_on": "next_tick", "grace": 8.0})
+    m.index(100.1, "11:04:26")
+    # Inserted behind the newest bar of seven seconds: it waits for the clock, or for the next bar of seven seconds.
+    m.index(100.2, "11:04:25")
+    m.index(100.3, "11:04:32")
+    assert (list(m.bars("30s", token=NIFTY)), list(m.bars("7s", token=NIFTY))) == (["11:04"], [])
+    m.index(100.3, "11:04:33")
+    assert list(m.bars("7s", token=NIFTY)) == ["11:04:19", "11:04:26"]
+
+
+def test_r25_close_on_next_tick_is_not_moved_by_a_late_bar(machine):
+    m = machine(("7s",), date="2026-08-05", options={"close_on": "next_tick", "grace": 9.0})
+    m.it.track(INFY, "cash_cas")
+    m.full("15:14:40", 100.0, 100)
+    m.full("15:14:52", 100.0, 200)
+    m.full("15:15:01", 100.0, 500)  # the closing auction's
+    m.full("15:14:58", 100.1, 250, ets="15:15:01")
+    assert [m.label(row["time"]) for row in m.it.unsealed(INFY, "7s")] == ["15:14:48", "15:14:55"]
+    assert list(m.bars("7s")) == []
+
+
 def test_r25_a_revision_publishes_a_copy_and_leaves_earlier_views(engine):
     m = engine(options={"grace": 0.0})
     m.full("09:41:00", 100.0, 0)
@@ -249,6 +279,21 @@ def test_r27_five_minutes_are_the_fold_of_their_minutes(machine):
     assert five["low"] == min(bar["low"] for bar in minutes)
     assert five["close"] == minutes[-1]["close"]
     assert (five["volume"], five["ticks"], five["oi"]) == (50, 5, 5)
+
+
+@pytest.mark.parametrize(("options", "clocks"), [
+    ({"preopen": "bar"}, ("09:07:00", "09:07:10", "09:07:20")),
+    ({"postclose": "bar"}, ("15:41:00", "15:41:10", "15:41:20")),
+])  # fmt: skip
+def test_r30_an_auctions_own_bar_has_the_open_interest_as_of_its_end(machine, options, clocks):
+    m = machine(options=options)
+    trade, repeat, last = clocks
+    day = {"high": 101.0, "low": 99.0, "average": 100.0}
+    m.full("09:06:00", 100.0, 0, oi=10, **day)
+    m.full(trade, 100.0, 500, oi=20, **day)
+    m.full(trade, 100.0, 500, ets=repeat, oi=30, **day)
+    m.full(trade, 100.0, 500, ets=last, oi=40, **day)
+    assert m.forming()["oi"] == 40
 
 
 def test_r30_oi_is_carried_and_changes_without_trades(machine):

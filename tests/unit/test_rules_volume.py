@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.machines import INFY, NIFTY, plain
+from tests.machines import INFY, NIFTY, OPTION, plain
 from tests.oracle import frames
 
 PARTIAL, GAP, VOL_REBASED, NO_VOLUME, REPAIRED = 1, 2, 256, 16, 2048
@@ -143,6 +143,57 @@ def test_r13_the_bar_that_the_gap_began_in_is_flagged_while_it_can_change(machin
     bar = m.bars()["10:00"]
     assert bar["flags"] & GAP
     assert bar["coverage"] == pytest.approx(0.5, abs=1e-4)
+
+
+def test_r13_a_gap_that_begins_with_the_legs_last_stamp_began_in_its_last_bar(machine):
+    m = machine()
+    m.full("15:29:51", 100.0, 275)
+    m.full("15:29:59", 100.0, 300, ets="15:30:00")
+    m.it.disconnected(m.at("15:30:02"))
+    m.full("15:30:03", 100.0, 375, ets="15:30:06")
+    assert m.bars()["15:29"]["flags"] & GAP
+
+
+def test_r13_an_excluded_gap_leaves_the_auction_in_the_first_bar(machine):
+    m = machine(options={"preopen": "fold", "gap_volume": "exclude"})
+    m.full("09:07:00", 100.0, 300)
+    m.it.disconnected(m.at("09:10:00"))
+    m.full("09:15:14", 100.0, 450)
+    assert (m.forming()["volume"], m.account()["unattributed"]) == (300, 150)
+    assert m.balanced()
+
+
+def test_r12_a_quantity_after_prices_alone_is_counted(machine):
+    m = machine()
+    for clock in ("10:00:01", "10:00:02"):
+        m.it.push(INFY, 100.0, time_ns=m.at(clock))
+    m.it.push(INFY, 100.0, time_ns=m.at("10:00:03"), quantity=7)
+    assert (m.forming()["volume"], m.account()["baseline"]) == (7, 0)
+
+
+def test_r12_a_quantity_is_counted_above_a_known_baseline(machine):
+    m = machine()
+    m.it.track(INFY, baseline_volume=1_000)
+    m.it.push(INFY, 100.0, time_ns=m.at("10:00:03"), quantity=7)
+    assert (m.forming()["volume"], m.account()["baseline"], m.account()["last"]) == (7, 1_000, 1_007)
+
+
+def test_r12_a_quantity_on_a_new_date_is_counted_after_a_disconnection(machine):
+    m = machine()
+    m.it.push(INFY, 100.0, time_ns=m.at("10:00:03"), quantity=7)
+    m.it.disconnected(m.at("10:00:05"))
+    m.it.push(INFY, 100.0, time_ns=m.at("2026-07-02 10:00:03"), quantity=9)
+    assert (m.forming()["volume"], m.account()["baseline"]) == (9, 0)
+
+
+def test_r11_what_a_final_bar_dropped_is_in_no_later_one(machine):
+    m = machine()
+    for clock, volume in (("10:00:01", 100), ("10:00:59", 180), ("10:01:01", 200)):
+        m.it.push(INFY, 100.0, time_ns=m.at(clock), cumulative_volume=volume, received_ns=m.at(clock))
+    m.full("10:01:40", 100.0, 1, token=OPTION)
+    m.it.push(INFY, 100.0, time_ns=m.at("10:00:30"), cumulative_volume=300, received_ns=m.at("10:01:41"))
+    assert (m.forming()["volume"], m.account()["unattributed"]) == (20, 100)
+    assert m.balanced()
 
 
 def test_r13_excluded_gap_volume_is_unattributed(machine):
@@ -301,6 +352,28 @@ def test_r15_duplicates_change_nothing_and_are_counted(machine):
     bar = m.forming()
     assert (bar["volume"], bar["ticks"]) == (100, 1)
     assert m.it.stats["duplicates"] == 2
+
+
+@pytest.mark.parametrize("preopen", ["separate", "fold", "bar", "drop"])
+def test_r11_bars_of_prices_alone_begin_after_an_auction_that_shows_later(machine, preopen):
+    m = machine(("1m", "7s"), options={"preopen": preopen})
+    for _ in range(2):  # the first one only seeds
+        m.it.apply(frames.frame(frames.ltp(INFY, 10_000)), m.at("09:15:02"))
+    m.full("09:14:59", 100.0, 25, ets="09:15:02")
+    m.full("09:15:04", 100.0, 60, ets="09:15:05")
+    assert m.forming()["volume"] == 35
+    assert m.balanced()
+
+
+def test_r11_bars_of_prices_alone_begin_after_a_trade_that_has_no_bar(machine):
+    m = machine(("1m",))
+    m.it.apply(frames.frame(frames.ltp(INFY, 10_000)), m.at("10:01:00"))
+    m.it.apply(frames.frame(frames.ltp(INFY, 10_000)), m.at("10:02:01"))
+    m.full("09:59:00", 100.0, 100, ets="10:02:01")
+    m.full("09:59:50", 100.0, 120, ets="10:02:01")
+    m.full("10:02:02", 100.0, 150, ets="10:02:02")
+    assert m.balanced()
+    assert m.forming()["volume"] == 30
 
 
 def test_r16_the_last_traded_quantity_is_never_summed(machine):

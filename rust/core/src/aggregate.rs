@@ -23,6 +23,7 @@ mod reading;
 mod refold;
 mod repair;
 mod revise;
+mod seat;
 mod signed;
 mod spread;
 mod state;
@@ -52,7 +53,7 @@ use crate::units::{DAY, MINUTE, Ns};
 use brief::Turn;
 use daily::Calendar;
 use fold::Fold;
-use quick::Seat;
+use seat::Seat;
 use state::{Cold, Hot};
 use turn::Ends;
 

@@ -94,6 +94,25 @@ fn r9_post_close_volume_that_shows_late_revises_the_day() {
 }
 
 #[test]
+fn r30_open_interest_after_the_seal_revises_the_day_at_once_on_either_way() {
+    for short_way in [true, false] {
+        let mut feed = joined_day(&["1m", "1d"], |options| options.short_way = short_way);
+        feed.advance("16:00:04");
+        let revs = [(10, 910), (20, 910), (30, 925)].map(|(second, oi)| {
+            let extra = Extra { oi, ..day_fields() };
+            let ets = at(&format!("16:05:{second}"));
+            feed.packet(INFY, at("15:29:58"), ets, 102.0, 8_800_000, extra);
+            feed.rows("1d").pop().map(|row| (row.oi, row.rev))
+        });
+        assert_eq!(
+            revs,
+            [Some((910, 1)), Some((910, 1)), Some((925, 2))],
+            "short way: {short_way}"
+        );
+    }
+}
+
+#[test]
 fn r28_the_next_dates_first_packet_brings_the_official_close() {
     let mut feed = joined_day(&["1d"], |_| {});
     feed.advance("16:00:04");

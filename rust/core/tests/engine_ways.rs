@@ -2,14 +2,14 @@
 
 use tickloom_core::aggregate::{EventKind, Options, Tally};
 use tickloom_core::bar::{Row, Vwap, WORDS};
-use tickloom_core::engine::{Config, Engine};
+use tickloom_core::engine::{Config, Engine, Pushed};
 use tickloom_core::interval::Interval;
 use tickloom_core::market::{Event, Faults, Market, Population};
 use tickloom_core::units::{Ns, SECOND, ist_midnight};
 
 const DAY: i64 = 20_635;
 const OPEN: Ns = ist_midnight(DAY) + 33_300 * SECOND;
-const NAMES: [&str; 9] = ["1m", "3m", "5m", "10m", "15m", "60m", "7s", "30s", "1s"];
+const NAMES: [&str; 10] = ["1m", "3m", "5m", "10m", "15m", "60m", "7s", "30s", "1s", "1d"];
 
 /// Where the short way turns the minute by itself, and where it does not.
 const SETS: [&[&str]; 5] = [
@@ -67,6 +67,7 @@ struct Left {
     said: Vec<(u32, u16, EventKind, [u64; WORDS])>,
     tally: Tally,
     accounts: Vec<String>,
+    board: Vec<u8>,
 }
 
 /// How the events come to an engine.
@@ -115,12 +116,14 @@ fn run(events: &[Event], options: Options, names: &[&str], how: How) -> Left {
     let tally = engine.counts().1;
     let said = engine
         .drain()
-        .map(|event| (event.slot, event.interval, event.kind, event.row.words()));
+        .map(|event| (event.slot, event.interval, event.kind, event.row.words()))
+        .collect();
     Left {
         words,
-        said: said.collect(),
+        said,
         tally,
         accounts,
+        board: engine.board(),
     }
 }
 
@@ -176,6 +179,49 @@ fn the_short_way_and_the_long_way_make_the_same_bars() {
     }
 }
 
+/// Full packets with a field changed that a broker changes only with others: a price, an average, the day's open or
+/// close, without a trade or with one.
+fn odd(mut events: Vec<Event>) -> Vec<Event> {
+    let mut count = 0;
+    for event in &mut events {
+        let Event::Frame { bytes, .. } = event else {
+            continue;
+        };
+        let mut at = 2;
+        while at + 2 + 184 <= bytes.len() {
+            let length = usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
+            at += 2;
+            if length == 184 {
+                count += 1;
+                let field = [Some(4), Some(12), Some(28), Some(40), None][count % 5];
+                if let Some(field) = field.filter(|_| count % 3 == 0) {
+                    bytes[at + field + 3] ^= 1 + (count / 15 % 2) as u8;
+                }
+            }
+            at += length;
+        }
+    }
+    events
+}
+
+#[test]
+fn packets_that_contradict_the_last_one_are_the_same_on_both_ways() {
+    for seed in 1..4 {
+        let events = odd(events(seed, Faults::default()));
+        let long = Options {
+            short_way: false,
+            ..Options::default()
+        };
+        for names in [&NAMES[..]].into_iter().chain(SETS) {
+            let short = run(&events, Options::default(), names, How::default());
+            let long = run(&events, long, names, How::default());
+            assert!(short.words == long.words, "seed {seed}: bars of {names:?}");
+            assert!(short.board == long.board, "seed {seed}: boards");
+            assert!(short == long, "seed {seed}: {:?}\n{:?}", short.tally, long.tally);
+        }
+    }
+}
+
 #[test]
 fn a_reader_changes_nothing() {
     for seed in 1..4 {
@@ -227,4 +273,44 @@ fn three_replays_are_byte_identical() {
     let replay = || run(&events, Options::default(), &NAMES, How::default());
     let first = replay();
     assert!(first == replay() && first == replay());
+}
+
+#[test]
+fn a_pushed_tick_leaves_the_boards_packet_alone_on_either_way() {
+    let events = events(1, Faults::default());
+    let [short, long] = [true, false].map(|short_way| {
+        let mut last = 0;
+        let mut played = || {
+            let options = Options {
+                short_way,
+                ..Options::default()
+            };
+            let mut engine = engine(options, &NAMES);
+            for event in &events {
+                if let Event::Frame { received_ns, bytes } = event {
+                    engine.apply(bytes, *received_ns).unwrap();
+                    last = *received_ns;
+                }
+            }
+            engine
+        };
+        // Reading a board makes its packets whole: the one that is pushed to has not been read.
+        let before = played().board();
+        let mut engine = played();
+        let tokens: Vec<u32> = engine.instruments().iter().map(|name| name.token).collect();
+        for token in tokens {
+            let tick = Pushed {
+                price: 1.0,
+                time: last,
+                quantity: Some(5),
+                cumulative: None,
+                oi: None,
+                rx: None,
+            };
+            engine.push(token, &tick).unwrap();
+        }
+        (before, engine.board())
+    });
+    assert!(short == long);
+    assert!(short.0 == short.1);
 }

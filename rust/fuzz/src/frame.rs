@@ -3,17 +3,19 @@
 use std::cell::RefCell;
 
 use tickloom_core::tick::{TickRow, decode_depth20, decode_rows, decode_rows_portably};
-use tickloom_core::wire::kite::{self, Packet, ScaleTable, census};
+use tickloom_core::wire::kite::{self, Census, Packet, ScaleTable, census};
 use zerocopy::IntoBytes;
 
 static SCALES: ScaleTable = ScaleTable::kite();
 
 thread_local! {
-    /// The rows of the last run, dirty on purpose: a decoder must write all of a row.
+    /// The rows of the last piece, dirty on purpose: a decoder must write all of a row.
     static ROWS: RefCell<[Vec<TickRow>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
-const COMPARED: usize = 4096;
+/// Packets in a piece: of a very long frame only so many rows are held at a time, or the harness would need more
+/// memory than the decoder that it measures.
+const PIECE: usize = 4096;
 
 /// # Panics
 /// When an invariant of the frame walk or of the decoder does not hold.
@@ -51,28 +53,58 @@ pub fn frame(bytes: &[u8]) {
     // A row needs a packet of at least ten bytes that are there, whatever the header says.
     assert!(found.ticks * 10 <= bytes.len());
 
-    ROWS.with_borrow_mut(|[fast, plain]| {
-        if fast.len() < ticks {
-            // The old rows go first: what counts against the limit is the decoder's memory, not a copy.
-            *fast = Vec::new();
-            *fast = vec![TickRow::EMPTY; ticks];
-        }
-        assert_eq!(decode_rows(bytes, &found, &SCALES, &mut fast[..ticks]), ticks);
-        // Of a very long frame only the first rows are compared, so that memory has one set of them.
-        let compared = ticks.min(COMPARED);
-        plain.resize(compared.max(plain.len()), TickRow::EMPTY);
-        assert_eq!(
-            decode_rows_portably(bytes, &found, &SCALES, &mut plain[..compared]),
-            compared
-        );
-        assert!(
-            fast[..compared].as_bytes() == plain[..compared].as_bytes(),
-            "the two decoders differ"
-        );
-    });
+    rows(bytes, &found);
     assert_eq!(decode_depth20(bytes, &SCALES).len(), deep);
 
     prefix(bytes, whole);
+}
+
+/// The two decoders agree on every row: on the head of the frame, and on the frame piece by piece.
+fn rows(bytes: &[u8], found: &Census) {
+    let head = found.ticks.min(PIECE);
+    same_rows(bytes, found, head);
+    if found.ticks == head {
+        return;
+    }
+    let mut piece = Vec::new();
+    let (mut at, mut ticks) = (2, 0);
+    let mut walk = kite::frame(bytes);
+    loop {
+        let (mut packets, start) = (0_u16, at);
+        for body in walk.by_ref().take(PIECE) {
+            at += 2 + body.len();
+            packets += 1;
+        }
+        if packets == 0 {
+            break;
+        }
+        piece.clear();
+        piece.extend_from_slice(&packets.to_be_bytes());
+        piece.extend_from_slice(&bytes[start..at]);
+        let found = census(&piece).expect("its packets are whole");
+        same_rows(&piece, &found, found.ticks);
+        ticks += found.ticks;
+    }
+    assert_eq!(ticks, found.ticks);
+}
+
+/// The first rows of a frame, decoded twice.
+fn same_rows(bytes: &[u8], found: &Census, count: usize) {
+    ROWS.with_borrow_mut(|both| {
+        for rows in both.iter_mut() {
+            rows.resize(count.max(rows.len()), TickRow::EMPTY);
+        }
+        let [fast, plain] = both;
+        assert_eq!(decode_rows(bytes, found, &SCALES, &mut fast[..count]), count);
+        assert_eq!(
+            decode_rows_portably(bytes, found, &SCALES, &mut plain[..count]),
+            count
+        );
+        assert!(
+            fast[..count].as_bytes() == plain[..count].as_bytes(),
+            "the two decoders differ"
+        );
+    });
 }
 
 /// A frame that is cut anywhere keeps the packets before the cut. The place is the bytes' own choice, so

@@ -1,8 +1,11 @@
 //! What must hold for any bytes: the targets, apart from the engines that run them.
 
+mod engine;
 mod frame;
 mod roundtrip;
+mod script;
 
+pub use engine::engine;
 pub use frame::frame;
 pub use roundtrip::roundtrip;
 
@@ -10,10 +13,11 @@ pub use roundtrip::roundtrip;
 #[must_use]
 pub fn target(name: &str) -> Option<fn(&[u8])> {
     match name {
+        "engine" => Some(engine),
         "frame" => Some(frame),
         "roundtrip" => Some(roundtrip),
         _ => None,
     }
 }
 
-pub const TARGETS: [&str; 2] = ["frame", "roundtrip"];
+pub const TARGETS: [&str; 3] = ["engine", "frame", "roundtrip"];

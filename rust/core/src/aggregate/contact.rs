@@ -6,7 +6,7 @@ use crate::units::{Ns, ist_day, ist_midnight};
 
 use super::signed::Signing;
 use super::state::{Account, Clock, NO_DAY, NO_TIME, Snap};
-use super::{Book, NEVER};
+use super::{Book, NEVER, VolumeKind};
 
 /// Gaps remembered for an instrument and date; beyond them the oldest two become one.
 const MAX_GAPS: usize = 64;
@@ -264,10 +264,21 @@ impl Book {
     /// doubt about the volume before it, so there is no first contact to wait for.
     pub fn add_quantity(&mut self, slot: usize, at: Ns, quantity: i64) -> i64 {
         let day = ist_day(at);
-        if self.cold[slot].day == NO_DAY {
-            self.begin_day(slot, day);
-        }
+        let known = self.cold[slot].day;
         self.spill(slot);
+        if known == NO_DAY || (day > known && self.cold[slot].gap_from.is_some()) {
+            self.begin_day(slot, day);
+            if let Some(baseline) = self.cold[slot].preset.take() {
+                self.hot[slot].v_star = baseline;
+                self.cold[slot].account.baseline = baseline;
+            }
+        }
+        let today = day == self.cold[slot].day && self.options.volume == VolumeKind::Cumulative;
+        if today && self.cold[slot].priced && !self.hot[slot].has_volume {
+            // Prices alone came before it: the count begins at 0 all the same.
+            self.gap_was_empty(slot);
+            self.hot[slot].has_volume = true;
+        }
         let hot = &self.hot[slot];
         if day > self.cold[slot].day {
             quantity

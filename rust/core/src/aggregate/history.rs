@@ -75,7 +75,9 @@ impl Minute {
             close: self.close,
             volume,
             vwap: if chart {
-                (self.high + self.low + self.close) / 3.0
+                ((self.high + self.low + self.close) / 3.0)
+                    .max(self.low)
+                    .min(self.high)
             } else {
                 f64::NAN
             },

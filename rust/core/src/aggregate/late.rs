@@ -44,6 +44,8 @@ impl Book {
     pub(super) fn late_trade(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
         self.tally.late += 1;
         for base in 0..self.bases.len() {
+            // A final bar's level goes into the floor of the next, which may be lifted here, before it is.
+            self.retire_before(slot, base, clock.now);
             let mut chain = self.take_chain(slot, base);
             let found = self.place_in(slot, base, &mut chain, clock, trade.t);
             let later = if let Some(at) = found {
@@ -85,17 +87,23 @@ impl Book {
         }
     }
 
-    /// The same for a late trade that is no bar's at all.
+    /// The same for a trade that is no bar's at all.
     pub(super) fn shift_after(&mut self, slot: usize, clock: &Clock, trade: &Trade) {
         for base in 0..self.bases.len() {
-            let mut chain = self.take_chain(slot, base);
-            let later = chain
-                .iter()
-                .position(|bar| bar.start > trade.t)
-                .unwrap_or(chain.len());
-            self.shift(&mut chain[later..], clock, trade.delta);
-            self.put_chain(slot, base, chain);
+            self.shift_base(slot, base, clock, trade);
         }
+    }
+
+    /// Lifts what one base has after a trade that it has no bar for.
+    pub(super) fn shift_base(&mut self, slot: usize, base: usize, clock: &Clock, trade: &Trade) {
+        if self.newest[slot * self.bases.len() + base].start <= trade.t {
+            return;
+        }
+        self.retire_before(slot, base, clock.now);
+        let mut chain = self.take_chain(slot, base);
+        let later = chain.partition_point(|bar| bar.start <= trade.t);
+        self.shift(&mut chain[later..], clock, trade.delta);
+        self.put_chain(slot, base, chain);
     }
 
     fn take_late(&mut self, bar: &mut Bar, s: &Snap, trade: &Trade, v: i64) {

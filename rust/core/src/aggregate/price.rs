@@ -54,6 +54,7 @@ impl Book {
                 v: self.arrivals,
                 delta: 0,
                 gap: None,
+                bounded: false,
             };
             self.price_update(slot, s, clock, &trade);
         } else {

@@ -11,6 +11,7 @@ use crate::session::{Anchor, Tail};
 use crate::units::{DAY, MINUTE, Ns, SECOND};
 use crate::wire::kite::packet::Full;
 
+use super::seat::Seat;
 use super::turn::Ends;
 use super::{Book, BucketBy};
 
@@ -92,64 +93,6 @@ impl Quick {
     };
 }
 
-/// What the board shows of the last packet beside what [`Quick`] holds, as it came: one cache line.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Rest {
-    /// Last traded quantity.
-    quantity: [u8; 4],
-    /// Total buy and sell quantity, open, high, low, close.
-    day: [u8; 24],
-    /// OI day high and low.
-    oi: [u8; 8],
-    bid: [u8; 12],
-    ask: [u8; 12],
-    /// The instrument's last packet went the short way.
-    fresh: bool,
-}
-
-/// An instrument's two lines, next to each other.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(128))]
-pub(super) struct Seat {
-    pub quick: Quick,
-    rest: Rest,
-}
-
-impl Seat {
-    pub const EMPTY: Self = Self {
-        quick: Quick::OFF,
-        rest: Rest {
-            quantity: [0; 4],
-            day: [0; 24],
-            oi: [0; 8],
-            bid: [0; 12],
-            ask: [0; 12],
-            fresh: false,
-        },
-    };
-}
-
-impl Seat {
-    /// Keeps what the board shows of a packet.
-    #[inline(always)]
-    pub fn take(&mut self, w: &Full) {
-        self.rest.take(zerocopy::transmute_ref!(w));
-    }
-}
-
-impl Rest {
-    #[inline(always)]
-    fn take(&mut self, body: &[u8; 184]) {
-        self.quantity.copy_from_slice(&body[8..12]);
-        self.day.copy_from_slice(&body[20..44]);
-        self.oi.copy_from_slice(&body[52..60]);
-        self.bid.copy_from_slice(&body[64..76]);
-        self.ask.copy_from_slice(&body[124..136]);
-        self.fresh = true;
-    }
-}
-
 impl Quick {
     /// Whether words, or'ed together, are all small.
     #[inline(always)]
@@ -198,11 +141,15 @@ impl Book {
         if !(sane & (ets >= q.ets) & (ets < q.ets_end) & (ets <= limit) & (ltt <= limit)) {
             return false;
         }
+        if self.calendar.day.is_some() && !rest.has_day_of(w) {
+            return false;
+        }
         if volume == q.volume {
-            if ltt != q.ltt {
+            // Without a trade the board shows the price and the average that it has.
+            if ltt != q.ltt || price != q.price || w.average_traded_price.get() != q.average {
                 return false;
             }
-            let same = price == q.price && oi == q.oi;
+            let same = oi == q.oi;
             self.tally.duplicates += u64::from(same);
             self.tally.quotes += u64::from(!same);
         } else {
@@ -299,6 +246,16 @@ impl Book {
         if self.calendar.day.is_some() && self.day_is_sealed(slot) {
             return None;
         }
+        // An auction's own bar is not among the newest, but takes open interest as they do.
+        if self.cold[slot].extra.iter().any(Option::is_some) {
+            return None;
+        }
+        // What comes after a date is sealed may revise it.
+        if self.calendar.day.is_some()
+            && self.folds[(slot + 1) * self.plans.len() - 1].sealed == hot.day_start
+        {
+            return None;
+        }
         let seconds = |t: Ns| {
             u32::try_from(t / SECOND)
                 .ok()
@@ -381,9 +338,11 @@ impl Book {
         Some(full)
     }
 
-    /// The instrument's last packet went the long way: the board has it whole.
-    pub(crate) fn went_the_long_way(&mut self, slot: usize) {
-        self.seats[slot].rest.fresh = false;
+    /// The instrument's last packet went the long way: the board has it whole. Its day is kept to see a change of it.
+    pub(crate) fn went_the_long_way(&mut self, slot: usize, full: &Full) {
+        let rest = &mut self.seats[slot].rest;
+        rest.take(zerocopy::transmute_ref!(full));
+        rest.fresh = false;
     }
 
     /// What the options let the short way do.

@@ -46,7 +46,9 @@ pub(super) fn fold_rows(rows: &[Row], start: Ns, how: Vwap) -> Option<Row> {
     if sum.volume > 0 {
         let volume = sum.volume as f64;
         sum.vwap = match how {
-            Vwap::Hlc3 => (sum.high + sum.low + sum.close) / 3.0,
+            Vwap::Hlc3 => ((sum.high + sum.low + sum.close) / 3.0)
+                .max(sum.low)
+                .min(sum.high),
             _ if value.is_nan() => f64::NAN,
             Vwap::Atp => value / volume,
             Vwap::Hybrid | Vwap::Ltp => (value / volume).max(sum.low).min(sum.high),

@@ -32,6 +32,8 @@ pub struct Trade {
     pub delta: i64,
     /// Where the gap that ends here began.
     pub gap: Option<Ns>,
+    /// The averages may bound its value; they may not after a rollback.
+    pub bounded: bool,
 }
 
 impl Book {
@@ -69,8 +71,8 @@ impl Book {
             self.gap_was_empty(slot);
             self.hot[slot].lows = 0;
         } else if v > hot.v_star {
+            let (delta, bounded) = (v - hot.v_star, hot.clamps);
             self.hot[slot].lows = 0;
-            let delta = v - self.hot[slot].v_star;
             self.trade(
                 slot,
                 s,
@@ -81,6 +83,7 @@ impl Book {
                     v,
                     delta,
                     gap: None,
+                    bounded,
                 },
             );
         } else if t <= hot.ltt_star {
@@ -94,6 +97,7 @@ impl Book {
                     v,
                     delta: 0,
                     gap: None,
+                    bounded: hot.clamps,
                 },
             );
         } else {
@@ -113,8 +117,10 @@ impl Book {
         if std::mem::take(&mut self.dirty) {
             self.resync(slot);
         }
-        if std::mem::take(&mut self.opened) != 0 && self.options.close_on == CloseOn::NextTick {
-            for base in 0..self.bases.len() {
+        let opened = std::mem::take(&mut self.opened);
+        if opened != 0 && self.options.close_on == CloseOn::NextTick {
+            // A bar that came late into another base has no next tick yet.
+            for base in (0..self.bases.len()).filter(|base| opened & (1 << base) != 0) {
                 let start = self.newest[slot * self.bases.len() + base].start;
                 self.close_base(slot, base, start, NO_TIME);
             }
@@ -214,7 +220,8 @@ impl Book {
         let continuous = matches!(phase, Phase::Continuous(_));
         if !backwards {
             trade.gap = self.gap_before(slot, s, clock);
-        } else if !continuous {
+        }
+        if !continuous {
             self.shift_after(slot, clock, &trade);
         }
         if let Some(from) = trade.gap {

@@ -84,6 +84,7 @@ impl Book {
         let behind = !newer && span.start < newest.start;
         if (behind && place.is_none()) || (late && !(trade.gap.is_some() && newer)) {
             // What comes later starts above this volume, whoever's it was.
+            self.shift_base(slot, base, clock, trade);
             self.tally.late_dropped += u64::from(base == 0);
             return false;
         }
@@ -100,10 +101,13 @@ impl Book {
                 h: hot.h_star,
                 l: hot.l_star,
             };
-            delta -= self.open_bar(slot, base, span, s, floor, trade, clock);
-            clamps &= self.newest[at].clamp;
+            let shared = self.open_bar(slot, base, span, s, floor, trade, clock);
+            delta -= shared.unwrap_or(0);
+            clamps &= shared.is_none();
         }
-        let carry = if excluded && !newer {
+        // A bar that the auction was folded into has ticks already.
+        let empty = newer && self.newest[at].updates == 0;
+        let carry = if excluded && !empty {
             self.carry(slot, base).v
         } else {
             0
@@ -116,7 +120,7 @@ impl Book {
             bar.flags |= flags::GAP;
             bar.uncovered += (trade.t.min(span.end) - from.max(span.start)).max(0);
             bar.gap_volume += delta;
-            if excluded && newer {
+            if excluded && empty {
                 bar.floor.v = trade.v;
                 bar.floor.a = s.average;
             } else if excluded {
@@ -153,7 +157,8 @@ impl Book {
             .map_or(floor, |end| end.join(floor))
     }
 
-    /// Opens the newest bar of a base. Gives the volume that `edge_split="prorata"` leaves to the bar before.
+    /// Opens the newest bar of a base. Gives the volume that `edge_split="prorata"` leaves to the bar before, if it
+    /// splits.
     #[expect(
         clippy::too_many_arguments,
         reason = "one tick's facts, decided once by the caller"
@@ -167,13 +172,13 @@ impl Book {
         floor: Level,
         trade: &Trade,
         clock: &Clock,
-    ) -> i64 {
+    ) -> Option<i64> {
         let at = slot * self.bases.len() + base;
         let seen = self.hot[slot].ets_star;
         let straddle = seen == NO_TIME || seen < span.start;
         let mut bar = self.new_bar(slot, span, floor, Some(self.newest[at]));
         bar.straddle = straddle;
-        let mut moved = 0;
+        let mut shared = None;
         let held = &self.newest[at];
         let splits = self.options.edge_split == EdgeSplit::Prorata
             && straddle
@@ -184,7 +189,8 @@ impl Book {
         let before = &mut self.newest[at];
         if splits && before.contains(seen) && trade.t > seen {
             let (whole, part) = (i128::from(trade.t - seen), i128::from(span.start - seen));
-            moved = (i128::from(trade.delta) * part / whole) as i64;
+            let moved = (i128::from(trade.delta) * part / whole) as i64;
+            shared = Some(moved);
             before.top_v = floor.v + moved;
             before.value2 += 2 * i128::from(s.price) * i128::from(moved);
             before.clamp = false;
@@ -205,7 +211,7 @@ impl Book {
         }
         self.fold_may_change(slot, base, span.start);
         self.expect(slot, span.end);
-        moved
+        shared
     }
 
     /// A bar without ticks yet, with what it knows from its surroundings.
@@ -230,7 +236,6 @@ impl Book {
     /// What only the first bar of a date gets: the broker's open, the auction folded in (R8).
     fn first_of_the_day(&mut self, slot: usize, base: usize, bar: &mut Bar, s: &Snap) {
         let how = self.options.saying;
-        let clamps = self.hot[slot].clamps;
         let cold = &mut self.cold[slot];
         if cold.rebase_due & (1 << base) != 0 {
             cold.rebase_due &= !(1 << base);
@@ -251,9 +256,10 @@ impl Book {
         bar.straddle = cold.before_prints == NO_TIME || cold.before_prints < bar.start;
         let mut folded = 0;
         for (print, trade, level) in &cold.prints {
+            // As when it came: a rollback since then says nothing about it.
             let value = value_of(
                 &how,
-                clamps,
+                trade.bounded,
                 print.price,
                 level.v,
                 level.a,
@@ -288,8 +294,12 @@ impl Book {
         for base in 0..self.bases.len() {
             let at = slot * self.bases.len() + base;
             let ends_here = self.span_of(slot, self.bases[base].ns, to);
-            let older = self.older[at].iter_mut().chain([&mut self.newest[at]]);
-            let Some(bar) = older.into_iter().find(|bar| bar.exists && bar.contains(from)) else {
+            // A gap that begins with the leg's last stamp begins in its last bar (R3).
+            let Some(begins) = self.span_of(slot, self.bases[base].ns, from) else {
+                continue;
+            };
+            let mut older = self.older[at].iter_mut().chain([&mut self.newest[at]]);
+            let Some(bar) = older.find(|bar| bar.exists && bar.start == begins.start) else {
                 continue;
             };
             // The bar in which the gap also ends is marked by the tick itself.

@@ -194,6 +194,9 @@ impl Book {
     }
 
     fn roll(&mut self, slot: usize, w: &Full, limit: u32, now: Ns) -> bool {
+        if self.calendar.day.is_some() && !self.seats[slot].has_day_of(w) {
+            return false;
+        }
         let q = &self.seats[slot].quick;
         let turn = &self.turns[slot];
         let (price, volume, ltt, ets) = (

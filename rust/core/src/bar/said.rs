@@ -257,7 +257,8 @@ impl Said {
                 None => float(2 * i128::from(self.volume) * i128::from(divisor)),
             };
             vwap = match how {
-                Vwap::Hlc3 => (high + low + close) / 3.0,
+                // Three equal prices may give a third of their sum that is none of them.
+                Vwap::Hlc3 => ((high + low + close) / 3.0).max(low).min(high),
                 Vwap::Atp => float(self.value2) / unit2,
                 Vwap::Hybrid | Vwap::Ltp => (float(self.value2) / unit2).max(low).min(high),
             };

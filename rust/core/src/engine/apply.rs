@@ -135,7 +135,7 @@ impl Engine {
             self.book.set_mid(slot, mid2);
         }
         self.raws[slot].take_full(full);
-        self.book.went_the_long_way(slot);
+        self.book.went_the_long_way(slot, full);
         let snap = self.snap_full(full, arrival.rx, arrival.limit);
         self.step(slot, &snap);
         if quoted {

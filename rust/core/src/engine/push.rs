@@ -119,6 +119,8 @@ impl Engine {
                     .ok_or(PushError::Full)?
             }
         };
+        // The board shows packets: what the short way still holds of the last one must not mix with this tick.
+        self.catch_up(slot);
         self.counts.pushed += 1;
         let rx = tick.rx.unwrap_or(0);
         let mut snap = self.snap_given(units, tick.time, rx);

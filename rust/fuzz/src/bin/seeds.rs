@@ -95,9 +95,50 @@ fn scripts() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// The engine target reads options, a start, and then what happens, all from single bytes; see `engine.rs`.
+fn days() -> Vec<(&'static str, Vec<u8>)> {
+    // A second each: a frame of one packet of a stock, with a trade or without.
+    let trade = |traded: u8, price: u8| vec![4, 8, 0, 0, traded, price, 1, 0, 0, 1, 0, 20, 0];
+    let quote = || vec![2, 8, 0, 0, 0, 10, 1, 1, 0, 20, 0];
+    let walk = |start: [u8; 2], middle: Vec<u8>| {
+        let mut bytes = vec![0, start[0], start[1]];
+        for n in 0..24 {
+            bytes.extend(trade(1 + n % 7, 7 + n % 6));
+            bytes.extend(quote());
+        }
+        bytes.extend(middle);
+        for n in 0..24 {
+            bytes.extend(trade(1 + n % 5, 12 - n % 6));
+            bytes.extend(quote());
+        }
+        bytes
+    };
+    let raw = {
+        let frame = frames()
+            .into_iter()
+            .find(|(name, _)| *name == "mixed")
+            .expect("it is there")
+            .1;
+        let length = [(frame.len() / 4) as u8, (frame.len() % 4) as u8];
+        [&[4, 5][..], &length, &frame].concat()
+    };
+    let pushes: Vec<u8> = (0..40)
+        .flat_map(|n| [4, 3, n % 5, n % 15, n % 4, 20 + n, 2, 1, n % 3])
+        .collect();
+    vec![
+        ("morning", walk([0, 1], vec![])),
+        ("auction", walk([1, 0], vec![4, 6, 1])),
+        ("closing", walk([1, 3], vec![4, 6, 1, 8, 2, 0, 0])),
+        ("disconnected", walk([0, 2], vec![4, 1, 15, 0, 15, 0, 4, 2, 0, 1])),
+        ("next_day", walk([0, 4], vec![4, 6, 3, 4, 0])),
+        ("pushes", walk([0, 2], pushes)),
+        ("raw_frame", walk([0, 2], raw)),
+    ]
+}
+
 fn main() {
     let folder = env::args().nth(1).expect("usage: seeds FOLDER");
-    for (target, seeds) in [("frame", frames()), ("roundtrip", scripts())] {
+    for (target, seeds) in [("engine", days()), ("frame", frames()), ("roundtrip", scripts())] {
         let folder = Path::new(&folder).join(target);
         fs::create_dir_all(&folder).expect("the folder can be made");
         for (name, bytes) in seeds {
