@@ -10,7 +10,14 @@ use tickloom_core::units::{Ns, SECOND, ist_midnight};
 
 use crate::script::Script;
 
-const NAMES: [&str; 6] = ["1m", "3m", "5m", "30s", "7s", "1d"];
+/// Several bases, where every edge goes the long way; and one, where the short way turns the minute too.
+const SETS: [&[&str]; 5] = [
+    &["1m", "3m", "5m", "30s", "7s", "1d"],
+    &["1m", "3m", "5m", "15m", "60m"],
+    &["1m", "2m", "1d"],
+    &["5s"],
+    &["7m"],
+];
 /// 2026-07-01 and, with closing auctions, 2026-08-05.
 const DAYS: [i64; 2] = [20_635, 20_670];
 /// Seconds after Indian midnight: before the open, at it, in the day, at the closing auction, at the close.
@@ -27,6 +34,7 @@ thread_local! {
 struct Pair {
     engines: [Engine; 2],
     options: Options,
+    series: usize,
 }
 
 /// # Panics
@@ -34,7 +42,7 @@ struct Pair {
 pub fn engine(bytes: &[u8]) {
     let mut script = Script::new(bytes);
     let options = options(&mut script);
-    let mut pair = Pair::new(options);
+    let mut pair = Pair::new(options, SETS[script.below(SETS.len())]);
     let day = DAYS[script.below(DAYS.len())];
     let mut now = ist_midnight(day) + STARTS[script.below(STARTS.len())] * SECOND;
     while !script.is_over() {
@@ -42,7 +50,10 @@ pub fn engine(bytes: &[u8]) {
         match script.below(20) {
             0 => drop(pair.both(|engine| engine.advance(now))),
             1 => pair.both(|engine| engine.disconnected(now)),
-            2 => pair.look(script.below(MAX_INSTRUMENTS), script.below(NAMES.len())),
+            2 => {
+                let (slot, series) = (script.below(MAX_INSTRUMENTS), script.below(pair.series));
+                pair.look(slot, series);
+            }
             3 | 4 => {
                 let token = script.token();
                 let tick = script.pushed(now);
@@ -88,9 +99,9 @@ fn options(script: &mut Script<'_>) -> Options {
 }
 
 impl Pair {
-    fn new(options: Options) -> Self {
+    fn new(options: Options, names: &[&str]) -> Self {
         let made = |short_way| {
-            let intervals = NAMES.iter().filter_map(|name| Interval::parse(name).ok());
+            let intervals = names.iter().filter_map(|name| Interval::parse(name).ok());
             Engine::new(Config {
                 intervals: intervals.collect(),
                 capacity: 64,
@@ -102,7 +113,11 @@ impl Pair {
             })
         };
         let engines = [made(true), made(false)];
-        Self { engines, options }
+        Self {
+            engines,
+            options,
+            series: names.len(),
+        }
     }
 
     /// Does the same to both, and compares what they say to it.
@@ -131,7 +146,7 @@ impl Pair {
     fn same(&mut self) {
         self.both(Engine::board);
         for slot in 0..self.engines[0].instruments().len() {
-            for series in 0..NAMES.len() {
+            for series in 0..self.series {
                 self.both(|engine| {
                     let view = engine.book_mut().ring(slot, series).view();
                     let rows = (0..view.len()).map(|at| view.row(at));
