@@ -40,6 +40,8 @@ CONNECTED: Final = "connected"
 WAITING: Final = "waiting"
 STOPPED: Final = "stopped"
 REFUSED: Final = "authentication_failed"
+# Seconds between the frames that a glance looks at.
+GLANCE_SPACING: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class Connection:
         self._repair_due: float | None = None
         self._look_until = 0.0
         self._look_next = 0.0
+        self._look_at = 0.0
+        self._glancing = False
 
     # Getters.
 
@@ -187,7 +191,9 @@ class Connection:
         self._served = True
         if len(frame) > 1:
             self._tick_at = now
-            if now < self._look_until:
+            if now < self._look_until and now >= self._look_at:
+                # In a glance, no more frames than a live feed has: a flood is not to be read twice.
+                self._look_at = now + GLANCE_SPACING if self._glancing else now
                 self.subscriptions.observe(now, frame)
 
     def handle_lost(self, now: float, failure: Failure) -> None:
@@ -240,6 +246,7 @@ class Connection:
         if self._state == CONNECTED and self.subscriptions.changed:
             self._actions += [Send(text) for text in self.subscriptions.reconcile(now)]
             self._look_until = max(self._look_until, now + self.settings.attention)
+            self._glancing = False
             self._repair_due = now
         actions, self._actions = self._actions, []
         return actions
@@ -303,5 +310,6 @@ class Connection:
             self._repair_due = self.subscriptions.handle_timer(now)
         if now >= self._look_until and now >= self._look_next:
             self._look_until = now + settings.glance
+            self._glancing = True
             # At a fixed pace a stream that ticks once a second could be missed for ever.
             self._look_next = now + settings.glance_interval * (0.5 + self._draw())
