@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 HOUR_NS = 3_600_000_000_000
 SECOND_NS = 1_000_000_000
+# Below DEBUG the WebSocket library writes down every request, and a request holds the access token.
+log = logging.getLogger("tickloom.exchange")
+log.setLevel(logging.INFO)
 # Frames between two looks at the sockets while the market runs without a pause.
 BREATH = 16
 # A client that has not read for so long does not hold up a market that runs as fast as its clients read.
@@ -108,7 +112,7 @@ class Floor:
                 self.port,
                 ssl=rules.ssl_context,
                 enable_auto_pong=False,
-                logger_name="exchange",
+                logger_name=log,
             )
             self.port = self._server.sockets[0].getsockname()[1]
 
