@@ -286,3 +286,38 @@ def test_an_exchange_whose_faults_never_rest_still_serves_between_them() -> None
     faults = Faults(**rates, silence_seconds=0.05, outage_seconds=0.1)
     with Exchange(20, speed=60, faults=faults, connections_per_key=None) as exchange:
         play(session(exchange))
+
+
+def test_pongs_and_the_close_wait_for_the_frame_that_a_slow_line_is_in() -> None:
+    async def session(exchange: Exchange) -> None:
+        line = await connect(exchange.url)
+        exchange.slow(20_000)
+        for _ in range(3):
+            line.mode("full", tokens_of(exchange))
+            line.subscribe(tokens_of(exchange))
+        for _ in range(10):
+            line.transport.send(WSMsgType.PING, b"?")
+            await asyncio.sleep(0.02)
+        await until(lambda: line.pongs == 10)
+        line.subscribe(tokens_of(exchange))
+        await asyncio.sleep(0.05)
+        exchange.close(1001)
+        await until(lambda: line.ended_at)
+        assert line.close_code == 1001
+
+    with Exchange(100, hours="closed") as exchange:
+        play(session(exchange))
+
+
+def test_half_open_lines_count_no_more_and_are_cleared_away_once_the_client_is_gone() -> None:
+    async def session(exchange: Exchange) -> None:
+        for _ in range(7):
+            line = await subscribed(exchange)
+            exchange.half_open()
+            line.transport.send(WSMsgType.PING, b"unread, and before the end")
+            line.transport.disconnect(graceful=False)
+        await until(lambda: exchange.stats()["clients"] == 0)
+        assert exchange.stats()["refused"] == 0
+
+    with Exchange(10, speed=60) as exchange:
+        play(session(exchange))

@@ -151,7 +151,10 @@ class Floor:
         if self.rules.tokens is not None and self.rules.tokens.get(key) != token:
             return self._refuse(403)
         limit = self.rules.connections_per_key
-        if limit is not None and sum(client.api_key == key for client in self.clients.values()) >= limit:
+        if (
+            limit is not None
+            and sum(one.api_key == key and not one.is_half_open for one in self.clients.values()) >= limit
+        ):
             return self._refuse(429)
         self._numbers += 1
         return Client(self, self._numbers, key, greeting=self.rules.greeting, heartbeat=self.rules.heartbeat)

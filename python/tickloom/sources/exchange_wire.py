@@ -27,7 +27,7 @@ _INDEX_SIZES = {"ltp": 8, "quote": 28, "full": 32}
 _COUNT = struct.Struct(">H")
 _HEAD = struct.Struct(">HI")
 
-TEXT_FRAME, BINARY_FRAME, CLOSE_FRAME = 0x1, 0x2, 0x8
+TEXT_FRAME, BINARY_FRAME, CLOSE_FRAME, PONG_FRAME = 0x1, 0x2, 0x8, 0xA
 # The codes that stand for what was seen on the line; they are never sent on it.
 UNSENDABLE_CODES = frozenset({1005, 1006, 1015})
 
