@@ -388,10 +388,10 @@ def test_what_stops_the_market_is_logged_at_once_and_raised_at_the_end(
     def broken(market: Market) -> None:
         raise RuntimeError("no market today")
 
-    monkeypatch.setattr(Market, "events", broken)
-    monkeypatch.setattr("tickloom.sources.exchange_floor.yesterdays_board", dict)
-    exchange = Exchange(5)
+    exchange = Exchange(5, opens="told")
     exchange.__enter__()
+    monkeypatch.setattr(Market, "events", broken)
+    exchange.open()
     deadline = time.monotonic() + 5
     while "stands still" not in caplog.text:
         assert time.monotonic() < deadline
