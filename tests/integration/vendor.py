@@ -15,7 +15,7 @@ import json, logging, sys, threading, time
 {ticker}
 
 logging.disable(logging.CRITICAL)
-ticker = KiteTicker("key", {token!r}, root={url!r}, reconnect=True, reconnect_max_delay=5)
+ticker = KiteTicker("key", {access!r}, root={url!r}, reconnect=True, reconnect_max_delay=5)
 lock = threading.Lock()
 
 
@@ -43,10 +43,12 @@ time.sleep({seconds})
 VENDOR = "from kiteconnect import KiteTicker"
 
 
-def run(url: str, script: str, seconds: float, *, token: str = "token", ticker: str = VENDOR) -> list[list]:
+def run(url: str, script: str, seconds: float, *, access: str = "any", ticker: str = VENDOR) -> list[list]:
     """Everything that was called back in so many seconds: [name, time.monotonic, arguments…] in order."""
-    program = PROGRAM.format(ticker=ticker, token=token, url=url, script=textwrap.dedent(script), seconds=seconds)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=seconds + 30, check=False)
+    program = PROGRAM.format(ticker=ticker, access=access, url=url, script=textwrap.dedent(script), seconds=seconds)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=seconds + 30, check=False
+    )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 # A client that does not read for so long gets the newest packets only, as from the real feed.
 SLOW_BACKLOG = 1 << 20
 SLICES_A_SECOND = 20
-_KINDS = {wire.TEXT_FRAME: WSMsgType.TEXT, wire.BINARY_FRAME: WSMsgType.BINARY}
+_KINDS = {wire.TEXT_FRAME: WSMsgType.TEXT, wire.BINARY_FRAME: WSMsgType.BINARY, wire.PONG_FRAME: WSMsgType.PONG}
+# What Linux calls the state of a connection whose far end has closed it (tcp_states.h).
+_PEER_CLOSED = frozenset({7, 8})
 
 
 class Client(WSListener):
@@ -49,7 +51,6 @@ class Client(WSListener):
         self.frames_sent = 0
         self.packets_sent = 0
         self.packets_conflated = 0
-        self.pings_answered = 0
         self.bytes_a_second: float | None = None
         self.silent = False
         self.is_half_open = False
@@ -89,17 +90,14 @@ class Client(WSListener):
         if self._greeting:
             self.send_text(wire.text("instruments_meta", {"count": len(self.floor.board), "etag": "simulated"}))
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - the library's signature
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
             if not self.mute:
                 # The code goes back as it came, those that the library has no name for included.
-                transport.send(WSMsgType.CLOSE, frame.get_payload_as_bytes()[:2])
-                transport.disconnect()
+                self._end(frame.get_payload_as_bytes()[:2])
         elif kind == WSMsgType.PING:
-            if not self.mute:
-                self.pings_answered += 1
-                transport.send_pong(frame.get_payload_as_bytes())
+            self._send(wire.PONG_FRAME, frame.get_payload_as_bytes())
         elif kind in {WSMsgType.TEXT, WSMsgType.BINARY}:
             self.messages_received += 1
             try:
@@ -204,8 +202,9 @@ class Client(WSListener):
         transport = self._transport
         if transport is None or transport.is_disconnected or transport.is_close_frame_sent or self.mute:
             return
-        self.frames_sent += 1
-        self._last_sent = self._loop.time()
+        if opcode != wire.PONG_FRAME:
+            self.frames_sent += 1
+            self._last_sent = self._loop.time()
         if self.bytes_a_second is None and not self._backlog:
             transport.send(_KINDS[opcode], payload)
             return
@@ -231,6 +230,9 @@ class Client(WSListener):
 
     def _beat(self) -> None:
         """A heartbeat when nothing else was sent for so long."""
+        if self.is_half_open and self._peer_is_gone():
+            self.reset()
+            return
         due = self._last_sent + self._heartbeat - self._loop.time()
         if due <= 1e-3:
             self._last_sent = self._loop.time()
@@ -247,15 +249,28 @@ class Client(WSListener):
         if self._transport is not None:
             self._transport.underlying_transport.pause_reading()
 
+    def _peer_is_gone(self) -> bool:
+        """Whether the client has closed a line that nobody reads any more, so that its end goes unnoticed."""
+        tcp = self._transport and self._transport.underlying_transport.get_extra_info("socket")
+        if not tcp or not hasattr(socket, "TCP_INFO"):
+            return False
+        return tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _PEER_CLOSED
+
     def close(self, code: int, reason: str = "") -> None:
         """Closes with this code; 1005, 1006 and 1015 are no codes on the wire: the connection ends without one."""
-        transport = self._transport
-        if transport is None:
+        if code in wire.UNSENDABLE_CODES:
+            if self._transport is not None:
+                self._transport.disconnect()
             return
-        if code not in wire.UNSENDABLE_CODES:
-            payload = struct.pack(">H", code) + reason.encode()[:123]
-            transport.underlying_transport.write(wire.websocket_head(wire.CLOSE_FRAME, len(payload)) + payload)
-        transport.disconnect()
+        self._end(struct.pack(">H", code) + reason.encode()[:123])
+
+    def _end(self, payload: bytes) -> None:
+        """A close frame behind everything that is still to be sent, and the end of the connection."""
+        if self._transport is not None:
+            rest = bytes(self._backlog) + wire.websocket_head(wire.CLOSE_FRAME, len(payload)) + payload
+            self._backlog.clear()
+            self._transport.underlying_transport.write(rest)
+            self._transport.disconnect()
 
     def reset(self) -> None:
         """Ends the connection with a TCP reset."""

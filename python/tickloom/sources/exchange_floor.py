@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 HOUR_NS = 3_600_000_000_000
 SECOND_NS = 1_000_000_000
+# Below DEBUG the WebSocket library writes down every request, and a request holds the access token.
+log = logging.getLogger("tickloom.exchange")
+log.setLevel(logging.INFO)
 # Frames between two looks at the sockets while the market runs without a pause.
 BREATH = 16
 # A client that has not read for so long does not hold up a market that runs as fast as its clients read.
@@ -41,6 +45,12 @@ class Refusal:
     retry_after: int | None
     times: int | None
     location: str
+
+
+def _tell(task: asyncio.Task[None]) -> None:
+    """Logs what ended a task before its time; `stop` raises it too, but that may be hours later."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("the exchange stands still", exc_info=error)
 
 
 class Floor:
@@ -77,6 +87,8 @@ class Floor:
         if self.rules.opens == "at once":
             self.opened.set()
         self._tasks = [asyncio.create_task(self._trade()), asyncio.create_task(self._fail())]
+        for task in self._tasks:
+            task.add_done_callback(_tell)
 
     async def stop(self) -> None:
         """Ends everything; clients are told 1001."""
@@ -108,7 +120,7 @@ class Floor:
                 self.port,
                 ssl=rules.ssl_context,
                 enable_auto_pong=False,
-                logger_name="exchange",
+                logger_name=log,
             )
             self.port = self._server.sockets[0].getsockname()[1]
 
@@ -147,7 +159,10 @@ class Floor:
         if self.rules.tokens is not None and self.rules.tokens.get(key) != token:
             return self._refuse(403)
         limit = self.rules.connections_per_key
-        if limit is not None and sum(client.api_key == key for client in self.clients.values()) >= limit:
+        if (
+            limit is not None
+            and sum(one.api_key == key and not one.is_half_open for one in self.clients.values()) >= limit
+        ):
             return self._refuse(429)
         self._numbers += 1
         return Client(self, self._numbers, key, greeting=self.rules.greeting, heartbeat=self.rules.heartbeat)
@@ -249,7 +264,13 @@ class Floor:
         elif kind == "outage":
             await self.go_down()
             await asyncio.sleep(faults.outage_seconds)
-            await self.listen()
+            while self._server is None:
+                try:
+                    await self.listen()
+                except OSError as error:
+                    # Somebody else took the port in the meantime; the outage lasts until it is free.
+                    log.warning("cannot listen again: %s", error)
+                    await asyncio.sleep(1)
         elif kind == "refuse":
             self.refusal = Refusal(rng.choice([403, 429, 503]), None, 1, "")
         elif self.clients:

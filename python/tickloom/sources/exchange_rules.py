@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tickloom.sources import exchange_wire as wire
@@ -30,7 +30,7 @@ class Rules:
     market: Mapping[str, Any]
     hours: str
     opens: str
-    tokens: Mapping[str, str] | None
+    tokens: Mapping[str, str] | None = field(repr=False)
     max_tokens: int
     connections_per_key: int | None
     heartbeat: float
@@ -68,11 +68,13 @@ def yesterdays_board(rules: Rules) -> dict[int, bytes]:
     market = Market(rules.seed, instruments=rules.instruments, **options)
     missing = {instrument.token for instrument in market.instruments()}
     board: dict[int, bytes] = {}
+    stamp = market.session_close_ns // 1_000_000_000 - 86_400
     for _, _, payload in market.events():
         for token, packet in wire.split(payload or b""):
             if token in missing:
                 missing.discard(token)
-                board[token] = packet
+                # An index begins with its base value, stamped today: that was yesterday's close.
+                board[token] = wire.restamp_index(packet, stamp) if token & 0xFF == wire.INDEX_SEGMENT else packet
         if not missing:
             break
     return board

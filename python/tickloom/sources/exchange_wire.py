@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 HEARTBEAT = b"\x00"
 MODES = ("ltp", "quote", "full")
 
-_INDEX_SEGMENT = 9
+INDEX_SEGMENT = 9
 _SIZES = {"ltp": 8, "quote": 44, "full": 184}
 _INDEX_SIZES = {"ltp": 8, "quote": 28, "full": 32}
 _COUNT = struct.Struct(">H")
 _HEAD = struct.Struct(">HI")
 
-TEXT_FRAME, BINARY_FRAME, CLOSE_FRAME = 0x1, 0x2, 0x8
+TEXT_FRAME, BINARY_FRAME, CLOSE_FRAME, PONG_FRAME = 0x1, 0x2, 0x8, 0xA
 # The codes that stand for what was seen on the line; they are never sent on it.
 UNSENDABLE_CODES = frozenset({1005, 1006, 1015})
 
 
 def size_in(mode: str, token: int) -> int:
     """How many bytes of the full packet the mode shows."""
-    return (_INDEX_SIZES if token & 0xFF == _INDEX_SEGMENT else _SIZES)[mode]
+    return (_INDEX_SIZES if token & 0xFF == INDEX_SEGMENT else _SIZES)[mode]
 
 
 def split(frame: bytes) -> Iterator[tuple[int, bytes]]:
@@ -59,6 +59,11 @@ def join(packets: Sequence[bytes]) -> bytes:
     for packet in packets:
         parts += (_COUNT.pack(len(packet)), packet)
     return b"".join(parts)
+
+
+def restamp_index(packet: bytes, stamp: int) -> bytes:
+    """An index's full packet with another exchange timestamp, in seconds."""
+    return packet[:28] + struct.pack(">I", stamp)
 
 
 def websocket_head(opcode: int, length: int) -> bytes:
