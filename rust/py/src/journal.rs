@@ -83,8 +83,9 @@ impl JournalWriter {
                 block.seal(&mut out);
                 out
             });
-            let (first, last) = block.times();
-            sealed.push((PyBytes::new(py, &bytes).unbind(), first, last, block.records()));
+            let ((first, last), records) = (block.times(), block.records());
+            sealed.push((PyBytes::new(py, &bytes).unbind(), first, last, records));
+            held(py, &self.pending).give_back(block);
         }
     }
 
