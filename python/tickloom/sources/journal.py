@@ -79,7 +79,7 @@ class Journal:
             self.blocks: Sequence[Block] = self._walk(start) if found is None else found
             self.end = self.blocks[-1].end if self.blocks else start
         except BaseException:
-            os.close(self._file)
+            self.close()
             raise
 
     @property

@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 # A look at the buffer costs a microsecond, and the reader thread need not wake anybody.
 _POLL_S = 0.05
 _SAY_AGAIN_S = 60.0
+_DOWN = frozenset({"disconnected", "waiting", "stopped", "authentication_failed"})
 _SECRET = re.compile(
     r"""((?:api_key|api_secret|access_token|request_token|refresh_token|enctoken|authorization)["']?\s*[=:]\s*["']?"""
     r"""(?:token\s+|bearer\s+)?)[^&\s"',;}]+""",
@@ -157,7 +158,7 @@ class _Writer:
         self._complain()
 
     def close(self) -> None:
-        if self._closed or os.getpid() != self._process:
+        if os.getpid() != self._process:
             # A forked child has a copy of the file's handle, and nothing to say in it.
             return
         self._stopping = True
@@ -211,7 +212,7 @@ class Recorder:
     journal, ValueError for a wrong option. What is not closed is closed when the interpreter ends.
     """
 
-    write_frame: Callable[..., object]
+    write_frame: Callable[..., Any]
     """`write_frame(frame, received_ns, connection=0)`: one binary message, any bytes-like; the core's own function."""
 
     def __init__(
@@ -244,7 +245,7 @@ class Recorder:
     def write_event(self, event: Any) -> None:
         """Records a ConnectionEvent: a dataclass with `state`, `connection` and `time_ns`."""
         fields = dataclasses.asdict(event)
-        kind = DISCONNECTED if event.state == "disconnected" else EVENT
+        kind = DISCONNECTED if event.state in _DOWN else EVENT
         text = masked(json.dumps(fields, separators=(",", ":")))
         self._append_and_wake(text.encode(), event.time_ns, event.connection, kind)
 

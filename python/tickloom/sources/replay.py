@@ -147,21 +147,24 @@ class Replay:
     def __repr__(self) -> str:
         return f"Replay({[journal.path for journal in self._journals]!r}, speed={self.speed})"
 
+    def _sought(self) -> bool:
+        return self._seek is not None
+
     async def _pass(self, sink: Sink, reading: Reading) -> None:
         began = turned = time.monotonic()
         first: int | None = None
-        while self._seek is None and (records := reading.take(_BATCH, self._end)):
+        while not self._sought() and (records := reading.take(_BATCH, self._end)):
             for record in records:
                 first = record.received_ns if first is None else first
                 if self.speed is not None:
                     due = began + (record.received_ns - first) / 1e9 / self.speed
-                    while (ahead := due - time.monotonic()) > _SLACK_S and self._seek is None:
+                    while (ahead := due - time.monotonic()) > _SLACK_S and not self._sought():
                         await asyncio.sleep(min(ahead, _NAP_S))
                         turned = time.monotonic()
                 if time.monotonic() - turned > _TURN_S:
                     await asyncio.sleep(0)
                     turned = time.monotonic()
-                if self._seek is not None:
+                if self._sought():
                     return
                 self._deliver(sink, record)
 

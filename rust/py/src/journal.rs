@@ -43,7 +43,7 @@ pub struct JournalWriter {
 #[pymethods]
 impl JournalWriter {
     #[new]
-    #[pyo3(signature = (max_buffer=256 << 20))]
+    #[pyo3(signature = (max_buffer=268_435_456))]
     fn new(max_buffer: usize) -> Self {
         Self {
             pending: Mutex::new(Pending::new(BLOCK, max_buffer)),
@@ -51,7 +51,7 @@ impl JournalWriter {
     }
 
     /// Adds a record. True if it is the first that waits.
-    #[pyo3(signature = (payload, received_ns, connection=0, kind=kind::FRAME))]
+    #[pyo3(signature = (payload, received_ns, connection=0, kind=1))]
     fn append(
         &self,
         payload: &Bound<'_, PyAny>,
@@ -83,8 +83,9 @@ impl JournalWriter {
                 block.seal(&mut out);
                 out
             });
-            let (first, last) = block.times();
-            sealed.push((PyBytes::new(py, &bytes).unbind(), first, last, block.records()));
+            let ((first, last), records) = (block.times(), block.records());
+            sealed.push((PyBytes::new(py, &bytes).unbind(), first, last, records));
+            held(py, &self.pending).give_back(block);
         }
     }
 
@@ -126,10 +127,24 @@ impl JournalWriter {
     }
 }
 
+/// A connection: when something came over it last, and whether it is known to be lost since.
+#[derive(Clone, Copy)]
+struct Line {
+    heard: i64,
+    lost: bool,
+}
+
+const QUIET: Line = Line {
+    heard: i64::MAX,
+    lost: false,
+};
+
 /// Several journals as one, by receive time: the caller loads blocks, the cursor gives records.
 #[pyclass(frozen, module = "tickloom")]
 pub struct JournalCursor {
     merge: Mutex<Merge>,
+    /// By journal and connection, as far as it was replayed into an engine.
+    lines: Mutex<Vec<[Line; 256]>>,
 }
 
 #[pymethods]
@@ -139,6 +154,7 @@ impl JournalCursor {
     fn new(journals: usize, start_ns: Option<i64>) -> Self {
         Self {
             merge: Mutex::new(Merge::new(journals, start_ns)),
+            lines: Mutex::new(vec![[QUIET; 256]; journals]),
         }
     }
 
@@ -249,6 +265,7 @@ impl PyEngine {
         let until = until_ns.unwrap_or(i64::MAX);
         py.detach(|| {
             let mut merge = cursor.merge.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lines = cursor.lines.lock().unwrap_or_else(PoisonError::into_inner);
             let mut engine = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
             let mut records = 0;
             while let Pick::Record(journal, time) = merge.pick() {
@@ -257,18 +274,33 @@ impl PyEngine {
                 }
                 let stream = &mut merge.streams[journal];
                 let record = stream.peek();
-                match record.filter(|record| options::instant("received_ns", record.time).is_ok()) {
-                    Some(record) if record.kind == kind::FRAME => {
-                        // A frame that cannot be read is counted by the engine.
-                        let _ = engine.apply(record.payload, time);
+                if let Some(record) = record.filter(|_| options::instant("received_ns", time).is_ok()) {
+                    let line = &mut lines[journal][usize::from(record.connection)];
+                    match record.kind {
+                        kind::FRAME => {
+                            *line = Line {
+                                heard: time,
+                                lost: false,
+                            };
+                            // A frame that cannot be read is counted by the engine.
+                            let _ = engine.apply(record.payload, time);
+                        }
+                        kind::TEXT => {
+                            *line = Line {
+                                heard: time,
+                                lost: false,
+                            }
+                        }
+                        // The line was dead since the last thing that came over it, not since somebody noticed.
+                        kind::DISCONNECTED | kind::LOST if !line.lost => {
+                            line.lost = true;
+                            engine.disconnected(time.min(line.heard));
+                        }
+                        kind::CLOCK => {
+                            engine.advance(time);
+                        }
+                        _ => {}
                     }
-                    Some(record) if matches!(record.kind, kind::DISCONNECTED | kind::LOST) => {
-                        engine.disconnected(time);
-                    }
-                    Some(record) if record.kind == kind::CLOCK => {
-                        engine.advance(time);
-                    }
-                    _ => {}
                 }
                 stream.step();
                 records += 1;
