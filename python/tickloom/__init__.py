@@ -24,6 +24,7 @@ from tickloom.errors import (
     FeedStale,
     MissingExtra,
     StoreError,
+    SubscriptionLimit,
     TickloomError,
     UnknownInstrument,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Panel",
     "PriceScales",
     "StoreError",
+    "SubscriptionLimit",
     "Tick",
     "TickBatch",
     "TickloomError",
