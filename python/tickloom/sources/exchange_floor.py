@@ -1,0 +1,274 @@
+"""The exchange's floor: the market's clock, the board of last packets, the clients and the door (stage sources).
+
+All of it runs on one event loop; `exchange` is its face for other threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
+
+from tickloom.sources import exchange_wire as wire
+from tickloom.sources.exchange_client import Client
+from tickloom.sources.exchange_faults import CLOSE_CODES
+from tickloom.sources.exchange_rules import IST, closed_now, make_market, yesterdays_board
+
+if TYPE_CHECKING:
+    import random
+
+    from tickloom.sources.exchange_rules import Rules
+
+HOUR_NS = 3_600_000_000_000
+SECOND_NS = 1_000_000_000
+# Below DEBUG the WebSocket library writes down every request, and a request holds the access token.
+log = logging.getLogger("tickloom.exchange")
+log.setLevel(logging.INFO)
+# Frames between two looks at the sockets while the market runs without a pause.
+BREATH = 16
+# A client that has not read for so long does not hold up a market that runs as fast as its clients read.
+PATIENCE = 5.0
+
+
+@dataclass(slots=True)
+class Refusal:
+    """What the door answers to the next `times` clients; None for all of them."""
+
+    status: int
+    retry_after: int | None
+    times: int | None
+    location: str
+
+
+class Floor:
+    """The exchange on its loop. `start` it, `stop` it; everything else only in between."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.max_tokens = rules.max_tokens
+        now = dt.datetime.now(IST)
+        self.is_closed = closed_now(rules, now)
+        self.market = make_market(rules, None if self.is_closed else now)
+        self.board: dict[int, bytes] = yesterdays_board(rules)
+        self.clients: dict[int, Client] = {}
+        self.port = rules.port
+        self.opened = asyncio.Event()
+        self.finished = asyncio.Event()
+        self.counts = dict.fromkeys(("attempts", "refused", "connections", "frames_sent", "packets_sent",
+                                     "packets_conflated", "market_frames", "market_packets", "faults"), 0)  # fmt: skip
+        self.attempts: deque[float] = deque(maxlen=100_000)
+        self.refusal: Refusal | None = None
+        self.rate: float | None = rules.faults.slow
+        self._silent = False
+        self._silence: asyncio.TimerHandle | None = None
+        self._server: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._numbers = 0
+        start = int(now.timestamp() * SECOND_NS) if rules.hours == "wall" else self.market.session_open_ns
+        # (market time, monotonic time, market seconds a second): replaced whole, so any thread may read it.
+        self._clock = (start, time.monotonic(), 1.0 if rules.hours == "wall" else 0.0)
+
+    async def start(self) -> None:
+        """Listens. Raises OSError if the port cannot be had."""
+        await self.listen()
+        if self.rules.opens == "at once":
+            self.opened.set()
+        self._tasks = [asyncio.create_task(self._trade()), asyncio.create_task(self._fail())]
+
+    async def stop(self) -> None:
+        """Ends everything; clients are told 1001."""
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for client in list(self.clients.values()):
+            client.close(1001)
+        await self._stop_listening()
+        if self._silence is not None:
+            self._silence.cancel()
+        deadline = time.monotonic() + 0.5
+        while self.clients and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+        for client in list(self.clients.values()):
+            client.reset()
+        await asyncio.sleep(0)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def listen(self) -> None:
+        """Opens the door, on the same port as before if there was one."""
+        if self._server is None:
+            rules = self.rules
+            self._server = await ws_create_server(
+                self._admit,
+                rules.host,
+                self.port,
+                ssl=rules.ssl_context,
+                enable_auto_pong=False,
+                logger_name=log,
+            )
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def go_down(self) -> None:
+        """Nobody listens any more, every connection is reset."""
+        await self._stop_listening()
+        for client in list(self.clients.values()):
+            client.reset()
+
+    async def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            await asyncio.sleep(0)
+
+    def now_ns(self) -> int:
+        """The time at this exchange. Safe from any thread."""
+        market, anchor, speed = self._clock
+        return market + int((time.monotonic() - anchor) * speed * SECOND_NS)
+
+    # The door.
+
+    def _admit(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | Client:
+        self.counts["attempts"] += 1
+        self.attempts.append(time.monotonic())
+        query = parse_qs(urlsplit(request.path.decode("latin-1")).query)
+        key, token = query.get("api_key", [""])[0], query.get("access_token", [""])[0]
+        if (refusal := self.refusal) is not None:
+            if refusal.times is not None:
+                refusal.times -= 1
+                if refusal.times <= 0:
+                    self.refusal = None
+            return self._refuse(refusal.status, refusal.retry_after, refusal.location)
+        if not key or not token:
+            return self._refuse(400)
+        if self.rules.tokens is not None and self.rules.tokens.get(key) != token:
+            return self._refuse(403)
+        limit = self.rules.connections_per_key
+        if (
+            limit is not None
+            and sum(one.api_key == key and not one.is_half_open for one in self.clients.values()) >= limit
+        ):
+            return self._refuse(429)
+        self._numbers += 1
+        return Client(self, self._numbers, key, greeting=self.rules.greeting, heartbeat=self.rules.heartbeat)
+
+    def _refuse(self, status: int, retry_after: int | None = None, location: str = "") -> WSUpgradeResponseWithListener:
+        self.counts["refused"] += 1
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        if status < 400:
+            response = WSUpgradeResponse.create_redirect_response(status, location, headers)
+        else:
+            response = WSUpgradeResponse.create_error_response(status, b"refused", headers)
+        return WSUpgradeResponseWithListener(response, None)
+
+    def joined(self, client: Client) -> None:
+        """A client came in."""
+        self.counts["connections"] += 1
+        self.clients[client.number] = client
+        client.silent = self._silent
+        client.slow(self.rate)
+
+    def left(self, client: Client) -> None:
+        """A client is gone; what it was sent still counts."""
+        if self.clients.pop(client.number, None) is not None:
+            for name in ("frames_sent", "packets_sent", "packets_conflated"):
+                self.counts[name] += getattr(client, name)
+
+    def subscribed(self, client: Client) -> None:  # noqa: ARG002 - any client's first subscription will do
+        """A client has subscribed."""
+        if self.rules.opens == "subscription":
+            self.opened.set()
+
+    # The market.
+
+    async def _trade(self) -> None:
+        await self.opened.wait()
+        if not self.is_closed:
+            wall = self.rules.hours == "wall"
+            if not wall:
+                self._clock = (self.market.session_open_ns, time.monotonic(), self.rules.speed)
+            for nth, (_, at, payload) in enumerate(self.market.events()):
+                if payload is None:
+                    continue
+                packets = list(wire.split(payload))
+                self.counts["market_frames"] += 1
+                self.counts["market_packets"] += len(packets)
+                self.board.update(packets)
+                # The pre-open is told by the board alone: the first thing to be seen is the session.
+                if at >= self.market.session_open_ns:
+                    await self._until(at, nth, jump=not wall)
+                    for client in list(self.clients.values()):
+                        client.offer(packets)
+                elif nth % BREATH == 0:
+                    await asyncio.sleep(0)
+            # Time goes on, or the bars of the last minute would never close.
+            self._clock = (self.now_ns(), time.monotonic(), self._clock[2] or 1.0)
+        self.finished.set()
+
+    async def _until(self, at: int, nth: int, *, jump: bool) -> None:
+        """Waits for the market's clock to show this time; a night is over at once."""
+        market, anchor, speed = self._clock
+        if not speed:
+            self._clock = (at, anchor, 0.0)
+            patience = time.monotonic() + PATIENCE
+            while any(c.congested and not c.mute for c in self.clients.values()) and time.monotonic() < patience:
+                await asyncio.sleep(0.001)
+        elif jump and at - self.now_ns() > HOUR_NS:
+            self._clock = (at, time.monotonic(), speed)
+        else:
+            ahead = anchor + (at - market) / SECOND_NS / speed - time.monotonic()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+                return
+        if nth % BREATH == 0:
+            await asyncio.sleep(0)
+
+    # Faults.
+
+    def silence(self, seconds: float | None) -> None:
+        """Nothing is sent to anyone for so long; None: until `silence(0)`."""
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+        self._silent = seconds is None or seconds > 0
+        for client in self.clients.values():
+            client.silent = self._silent
+        if seconds is not None and seconds > 0:
+            self._silence = asyncio.get_running_loop().call_later(seconds, self.silence, 0)
+
+    async def _fail(self) -> None:
+        for wait, kind, rng in self.rules.faults.plan():
+            await asyncio.sleep(wait)
+            self.counts["faults"] += 1
+            await self._fail_once(kind, rng)
+
+    async def _fail_once(self, kind: str, rng: random.Random) -> None:
+        faults = self.rules.faults
+        if kind == "silence":
+            self.silence(faults.silence_seconds)
+        elif kind == "outage":
+            await self.go_down()
+            await asyncio.sleep(faults.outage_seconds)
+            await self.listen()
+        elif kind == "refuse":
+            self.refusal = Refusal(rng.choice([403, 429, 503]), None, 1, "")
+        elif self.clients:
+            client = rng.choice(list(self.clients.values()))
+            if kind == "half_open":
+                client.half_open()
+            elif kind == "close":
+                client.close(rng.choice(CLOSE_CODES))
+            elif kind == "reset":
+                client.reset()
+            elif kind == "cut":
+                client.cut_frame()
+            else:
+                message = wire.hostile(rng.choice(wire.HOSTILE), rng)
+                client.send_text(message) if isinstance(message, str) else client.send_binary(message)
