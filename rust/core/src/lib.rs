@@ -16,6 +16,7 @@ pub mod bar;
 pub mod engine;
 pub mod error;
 pub mod interval;
+pub mod journal;
 pub mod lookup;
 #[cfg(feature = "emit")]
 pub mod market;

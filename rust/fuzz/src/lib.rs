@@ -2,11 +2,13 @@
 
 mod engine;
 mod frame;
+mod journal;
 mod roundtrip;
 mod script;
 
 pub use engine::engine;
 pub use frame::frame;
+pub use journal::journal;
 pub use roundtrip::roundtrip;
 
 /// A target by its name, which is also its corpus folder's.
@@ -15,9 +17,10 @@ pub fn target(name: &str) -> Option<fn(&[u8])> {
     match name {
         "engine" => Some(engine),
         "frame" => Some(frame),
+        "journal" => Some(journal),
         "roundtrip" => Some(roundtrip),
         _ => None,
     }
 }
 
-pub const TARGETS: [&str; 3] = ["engine", "frame", "roundtrip"];
+pub const TARGETS: [&str; 4] = ["engine", "frame", "journal", "roundtrip"];

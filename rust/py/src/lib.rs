@@ -8,6 +8,7 @@ mod datetimes;
 mod dicts;
 mod engine;
 mod errors;
+mod journal;
 mod market;
 mod options;
 mod panel;
@@ -40,6 +41,8 @@ mod _core {
     use crate::candles::PyCandles;
     #[pymodule_export]
     use crate::engine::PyEngine;
+    #[pymodule_export]
+    use crate::journal::{JournalCursor, JournalWriter};
     #[pymodule_export]
     use crate::market::{Market, MarketEvents};
     #[pymodule_export]

@@ -2,6 +2,7 @@
 
 use std::{env, fs, path::Path};
 
+use tickloom_core::journal::{IndexEntry, Raw, Record, file_header, footer};
 use tickloom_core::wire::kite::emit::FrameBuilder;
 use tickloom_core::wire::kite::packet::{Depth20, Full, IndexFull, IndexQuote, Level, Ltp, Ltpc, Quote};
 
@@ -136,9 +137,55 @@ fn days() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// The journal target: an even byte and blocks as they are, or an odd one and what to write; see `journal.rs`.
+fn journals() -> Vec<(&'static str, Vec<u8>)> {
+    let block = |payloads: &[&[u8]]| {
+        let mut raw = Raw::with_capacity(0);
+        for (time, payload) in (1_782_877_500_000_000_000..).zip(payloads) {
+            raw.push(&Record {
+                kind: 1,
+                connection: 0,
+                time,
+                payload,
+            });
+        }
+        let mut out = Vec::new();
+        raw.seal(&mut out);
+        out
+    };
+    let frame = vec![7; 184];
+    let two = [block(&[b"one", b"two"]), block(&[&frame, &frame, b"", &frame])].concat();
+    let script: Vec<u8> = (0..60u8)
+        .flat_map(|n| [vec![1 + n % 6, n % 3, n, n % 20], vec![n; usize::from(n % 20)]].concat())
+        .collect();
+    let offset = |n| IndexEntry {
+        offset: n,
+        first: 1,
+        last: 2,
+        records: 3,
+        stored: 4,
+    };
+    vec![
+        ("blocks", [&[0][..], &two].concat()),
+        ("header", [&[0][..], &file_header("seed", 1)].concat()),
+        (
+            "footer",
+            [&[0][..], &footer(&[offset(28), offset(99)], 200)].concat(),
+        ),
+        ("empty", vec![1, 0, 0, 0]),
+        ("one_block", [&[1, 255, 100, 9][..], &script].concat()),
+        ("many_blocks", [&[1, 1, 200, 3][..], &script].concat()),
+    ]
+}
+
 fn main() {
     let folder = env::args().nth(1).expect("usage: seeds FOLDER");
-    for (target, seeds) in [("engine", days()), ("frame", frames()), ("roundtrip", scripts())] {
+    for (target, seeds) in [
+        ("engine", days()),
+        ("frame", frames()),
+        ("journal", journals()),
+        ("roundtrip", scripts()),
+    ] {
         let folder = Path::new(&folder).join(target);
         fs::create_dir_all(&folder).expect("the folder can be made");
         for (name, bytes) in seeds {

@@ -1,0 +1,196 @@
+"""Replay: a journal as a source, so that a strategy cannot tell a recorded day from a live one (stage sources)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from tickloom.model import to_ns
+from tickloom.sources.journal import DISCONNECTED, EVENT, FRAME, LOST, TEXT, Journal, Reading, Record
+from tickloom.ticker.messages import MODES, ConnectionEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from tickloom._core import Engine
+    from tickloom.sources.base import Sink
+
+__all__ = ["Replay"]
+
+_BATCH = 256
+# The loop's other tasks have a turn after so long; a sleep that is shorter costs more than it waits.
+_TURN_S = 0.005
+_SLACK_S = 0.001
+_NAP_S = 0.25
+
+
+class Replay:
+    """One or several journals, merged by receive time, delivered as when they were recorded.
+
+    `speed` is how many recorded seconds pass in one, 1.0 by default; None goes flat out. `start` and `end` are
+    nanoseconds UTC or aware datetimes, the end excluded. `symbols` maps names to tokens, for a feed that subscribes
+    by name; subscriptions filter nothing, everything recorded is delivered. Of several journals with times alike,
+    the one named first comes first, and connections are numbered on by 256 from journal to journal.
+
+    `run` may be called again, from the start. Raises StoreError for what is no journal, OSError for no file.
+    """
+
+    name = "replay"
+    live = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        speed: float | None = 1.0,
+        start: int | datetime | None = None,
+        end: int | datetime | None = None,
+        symbols: Mapping[str, int] | None = None,
+    ) -> None:
+        if speed is not None and not 0 < speed <= 1e9:
+            msg = f"speed must be None or above 0, at most 1e9: {speed}"
+            raise ValueError(msg)
+        paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+        if not paths:
+            msg = "a replay needs at least one journal"
+            raise ValueError(msg)
+        self.speed = speed
+        self.symbols = dict(symbols or {})
+        self._start = _ns(start)
+        self._end = _ns(end)
+        self._journals = [Journal(path) for path in paths]
+        self._wanted: dict[int, str] = {}
+        self._seek: int | None = None
+        self._reading: Reading | None = None
+        self._now = 0
+
+    @property
+    def journals(self) -> Sequence[Journal]:
+        """The journals, open."""
+        return self._journals
+
+    @property
+    def damaged(self) -> int:
+        """Blocks of the current pass that could not be read and were stepped over."""
+        return 0 if self._reading is None else self._reading.damaged
+
+    def clock(self) -> int:
+        """The receive time of the last record that was delivered, nanoseconds UTC; 0 before the first."""
+        return self._now
+
+    def subscribe(self, tokens: Sequence[int], mode: str) -> None:
+        """Notes what is wanted. Raises ValueError for a mode that is none."""
+        if mode not in MODES:
+            msg = f"mode must be one of {', '.join(MODES)}: {mode!r}"
+            raise ValueError(msg)
+        # Replaced, not changed: any thread may be reading it.
+        self._wanted = {**self._wanted, **dict.fromkeys(tokens, mode)}
+
+    def unsubscribe(self, tokens: Sequence[int]) -> None:
+        """Notes what is no longer wanted."""
+        gone = set(tokens)
+        self._wanted = {token: mode for token, mode in self._wanted.items() if token not in gone}
+
+    def subscriptions(self) -> Mapping[int, str]:
+        """Token and mode of what is wanted."""
+        return self._wanted
+
+    def seek(self, at: int | datetime) -> None:
+        """Goes on with the first records not before this time, backwards as well; from any thread, while it runs.
+
+        An engine that has seen later ticks is not turned back by it: give it a new one.
+        """
+        self._seek = _ns(at)
+
+    async def run(self, sink: Sink) -> None:
+        """Delivers every record, at the recorded distances divided by `speed`. Ends with the last one."""
+        at = self._start
+        while True:
+            self._seek = None
+            self._reading = Reading(self._journals, at)
+            await self._pass(sink, self._reading)
+            at = self._seek
+            if at is None:
+                return
+
+    def into(self, engine: Engine, *, until: int | datetime | None = None) -> int:
+        """Applies the records before `until` to an engine flat out, and gives how many. A second call goes on.
+
+        Frames, lost connections and recorded clocks reach the engine as they did; no Python object is made of any.
+        """
+        if self._reading is None:
+            self._reading = Reading(self._journals, self._start)
+        ends = [end for end in (_ns(until), self._end) if end is not None]
+        return self._reading.into(engine, min(ends, default=None))
+
+    def rewind(self) -> None:
+        """The next `into` begins at the start again."""
+        self._reading = None
+
+    def records(self) -> Iterable[Record]:
+        """The records themselves, in a pass of their own."""
+        return (
+            record
+            for record in Reading(self._journals, self._start)
+            if self._end is None or record.received_ns < self._end
+        )
+
+    def close(self) -> None:
+        """Closes the files."""
+        for journal in self._journals:
+            journal.close()
+
+    def __repr__(self) -> str:
+        return f"Replay({[journal.path for journal in self._journals]!r}, speed={self.speed})"
+
+    def _sought(self) -> bool:
+        return self._seek is not None
+
+    async def _pass(self, sink: Sink, reading: Reading) -> None:
+        began = turned = time.monotonic()
+        first: int | None = None
+        while not self._sought() and (records := reading.take(_BATCH, self._end)):
+            for record in records:
+                first = record.received_ns if first is None else first
+                if self.speed is not None:
+                    due = began + (record.received_ns - first) / 1e9 / self.speed
+                    while (ahead := due - time.monotonic()) > _SLACK_S and not self._sought():
+                        await asyncio.sleep(min(ahead, _NAP_S))
+                        turned = time.monotonic()
+                if time.monotonic() - turned > _TURN_S:
+                    await asyncio.sleep(0)
+                    turned = time.monotonic()
+                if self._sought():
+                    return
+                self._deliver(sink, record)
+
+    def _deliver(self, sink: Sink, record: Record) -> None:
+        kind, self._now, connection, payload = record
+        if kind == FRAME:
+            sink.on_frame(payload, record.received_ns, connection)
+        elif kind == TEXT:
+            sink.on_text(payload.decode("utf-8", "surrogatepass"), record.received_ns, connection)
+        elif kind in {EVENT, DISCONNECTED} and (event := _event(payload, connection)) is not None:
+            sink.on_connection(event)
+        elif kind == LOST:
+            # What the recorder lost is a gap of the feed to the bars (R13), and the connection was there all the time.
+            reason = f"the recorder dropped {payload.decode()} records"
+            for state in ("disconnected", "connected"):
+                sink.on_connection(ConnectionEvent(state, connection, record.received_ns, reason=reason))
+
+
+def _event(payload: bytes, connection: int) -> ConnectionEvent | None:
+    """The event of a record; None of a later version's that this one cannot make."""
+    try:
+        fields: dict[str, Any] = json.loads(payload)
+        return ConnectionEvent(**{**fields, "connection": connection})
+    except (TypeError, ValueError):
+        return None
+
+
+def _ns(when: int | datetime | None) -> int | None:
+    return when if when is None or isinstance(when, int) else to_ns(when)
