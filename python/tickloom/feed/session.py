@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import selectors
 import threading
@@ -82,7 +83,8 @@ class Session:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._up = threading.Event()
-        self._stopping = False
+        self.stopping = False
+        """Whether it was told to stop."""
         self.error: BaseException | None = None
         """What ended the source, if it was not the end and not `stop`."""
         self.ended = threading.Event()
@@ -104,16 +106,15 @@ class Session:
             return
         future = self._orders.ask(what)
         loop = self._loop
-        try:
-            if loop is not None:
+        if loop is not None:
+            # Closed if the source has ended just now.
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._orders.obey)
-        except RuntimeError:
-            # The loop has just been closed.
-            pass
         self._hub.nudge()
         while True:
             try:
-                return future.result(0.1)
+                future.result(0.1)
+                return
             except concurrent.futures.TimeoutError:
                 if future.done():
                     raise
@@ -124,15 +125,13 @@ class Session:
     def stop(self, timeout: float) -> None:
         """Ends the source, then the callbacks; waits no longer than `timeout` seconds for both together."""
         deadline = time.monotonic() + timeout
-        self._stopping = True
+        self.stopping = True
         self._hub.relax()
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
-            try:
+            # Closed if it has ended by itself.
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(task.cancel)
-            except RuntimeError:
-                # It has ended by itself.
-                pass
         if threading.current_thread() is self.thread:
             return
         self.thread.join(timeout)
@@ -180,7 +179,7 @@ class Session:
         beats = asyncio.create_task(self._beats())
         self._up.set()
         try:
-            if not self._stopping:
+            if not self.stopping:
                 await self._source.run(self._reader)
         finally:
             beats.cancel()
