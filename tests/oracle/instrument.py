@@ -272,7 +272,9 @@ class Instrument:
         elif self.trade_time is not None and t <= self.trade_time:
             self._late(hit, at.clock)
         else:
+            before = self.offset
             self._rollback(hit, raw, at.clock, stamp)
+            volume += self.offset - before
         self._quote_fields(p, stamp, volume)
 
     def _unwrapped(self, raw: int) -> int:
