@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.oracle.book import (
     AUCTION,
@@ -167,7 +167,11 @@ class Base:
             if any(bar.start == span[0] for bar in self.final):
                 return None
             later = [bar for bar in self.bars if bar.start > span[0]]
+            prints = state.prints if self._before_all() else []
+            if prints:
+                floor = prints[0].before
             found = self.open(day, span, later[0].floor if later else floor, state)
+            self._fold_in(found, prints, state.top)
         return found
 
     def start_volume(self, volume: int, average: int, joined: int) -> None:
@@ -264,23 +268,34 @@ class Base:
 
     def begin(self, day: Schedule, span: tuple[int, int], state, hit) -> Bar:
         """A new bar for a trade in order, with the auction's prints if they belong to it."""
-        floor, seen = hit.before, state.seen
+        floor = hit.before
         prints = state.prints if day.phase(hit.shot.t) == "continuous" and self._before_all() else []
         if prints:
-            floor, seen = prints[0].before, prints[0].seen
+            floor = prints[0].before
         bar = self.in_order = self.open(day, span, floor, state)
-        bar.straddle = seen is None or seen < bar.start
+        bar.straddle = state.seen is None or state.seen < bar.start
         bar.flags |= VOL_REBASED if self.rebased_next else 0
         self.rebased_next = False
+        self._fold_in(bar, prints, hit.before.volume)
+        if day.phase(hit.shot.t) != "continuous":
+            bar.flags |= AUCTION
+        return bar
+
+    def _fold_in(self, bar: Bar, prints: list, level: int) -> None:
+        """R8 preopen="fold": the auction's prints are the first updates of the date's first bar, opened at a level."""
+        level -= sum(print_.delta for print_ in prints)
+        if prints and level != bar.floor.volume:
+            bar.floor = Level(level, bar.floor.average, bar.floor.high, bar.floor.low)
+            bar.clamp = False
         for print_ in prints:
+            level += print_.delta
+            if bar.updates == 0:
+                bar.straddle = print_.seen is None or print_.seen < bar.start
             value2, bounded = print_.value(print_.delta, self.options)
             bar.value2 += value2
             bar.clamp &= bounded
             bar.flags |= AUCTION
-            self._update(bar, print_)
-        if day.phase(hit.shot.t) != "continuous":
-            bar.flags |= AUCTION
-        return bar
+            self._update(bar, replace(print_, shot=replace(print_.shot, volume=level)))
 
     def _before_all(self) -> bool:
         return not self.bars and not self.final

@@ -272,7 +272,9 @@ class Instrument:
         elif self.trade_time is not None and t <= self.trade_time:
             self._late(hit, at.clock)
         else:
+            before = self.offset
             self._rollback(hit, raw, at.clock, stamp)
+            volume += self.offset - before
         self._quote_fields(p, stamp, volume)
 
     def _unwrapped(self, raw: int) -> int:
@@ -337,7 +339,7 @@ class Instrument:
                 if hit.gap is not None:
                     base.mark_gap(self.day, hit.gap, clock, None)
             return
-        replayed = phase == "continuous" and self.prints and self.bases[0].newest is None
+        waiting = self.bases[0].newest is None
         excluded = hit.gap is not None and phase == "continuous" and self.options["gap_volume"] == "exclude"
         for index, base in enumerate(self.bases):
             placed, began, rest = 0, None, hit
@@ -357,7 +359,11 @@ class Instrument:
             if hit.gap is not None and began is None:
                 own = base.span(self.day, hit.shot.t)[0] if taken else None
                 base.mark_gap(self.day, hit.gap, clock, own)
-        if replayed and self.bases[0].newest is not None:
+        self._fold_booked(waiting)
+
+    def _fold_booked(self, waiting: bool) -> None:
+        """The auction's prints are the first bar's, if it opened just now."""
+        if waiting and self.prints and self.bases[0].newest is not None:
             self.bookings = [entry for entry in self.bookings if entry[0] != "auction_open"]
 
     def _auction(self, which: str, hit: Hit) -> None:
@@ -383,6 +389,7 @@ class Instrument:
             if phase in {"preopen", "auction"}:
                 self._auction("open" if phase == "preopen" else "close", hit)
             self._book_phase(phase, hit)
+        waiting = self.bases[0].newest is None
         for index, base in enumerate(self.bases):
             span = base.amendable(self.day, hit.shot.t)
             bar = base.place(self.day, hit.shot.t, self.level(), clock, self)
@@ -393,6 +400,7 @@ class Instrument:
             if index == 0 and span is not None:
                 self.stats["late_dropped"] += 1
                 self.book("unattributed", hit.delta)
+        self._fold_booked(waiting)
         self._advance(hit)
 
     def _late(self, hit: Hit, clock: int | None) -> None:
@@ -400,11 +408,14 @@ class Instrument:
         if hit.shot.volume <= self.baseline:
             return
         for index, base in enumerate(self.bases):
-            booked, before = base.booked(), base.volumes()
+            waiting = base.newest is None
             bar = base.place(self.day, hit.shot.t, self.level(), clock, self)
+            booked, before = base.booked(), base.volumes()
             if bar is None:
                 self.stats["late_dropped"] += index == 0 and base.amendable(self.day, hit.shot.t) is not None
                 continue
+            if index == 0:
+                self._fold_booked(waiting)
             base.late(bar, hit, before)
             if index == 0:
                 self._take_back(base.booked() - booked)

@@ -291,6 +291,51 @@ def test_r8_fold_lets_the_average_bound_a_tick_after_a_print_without_one(machine
     assert m.forming()["vwap"] == value / (2 * 300 * 100)
 
 
+@pytest.mark.parametrize(("late", "volume"), [(4_025, 5_025), (3_950, 5_000)])
+def test_r8_fold_starts_a_first_bar_that_opened_late_with_the_auction(machine, late, volume):
+    m = machine(("1m", "5m", "7s"), options={"preopen": "fold"})
+    m.full("09:07:30", 100.0, 5_000)
+    # A rollback is believed before any bar is open, so what is reordered behind it opens the first.
+    for second in (11, 15, 28):
+        m.full(f"09:15:{second}", 101.0, 4_000)
+    m.full("09:15:27", 102.0, late, ets="09:15:28")
+    assert (m.account()["rebased"], m.account()["auction_open"]) == (1_000, 0)
+    bar = m.forming()
+    assert (bar["open"], bar["close"], bar["volume"], bar["ticks"]) == (100.0, 102.0, volume, 2)
+    assert bar["flags"] & AUCTION
+    assert m.balanced()
+    m.full("09:16:00", 103.0, 4_100)
+    assert not m.forming()["flags"] & AUCTION
+    assert (m.forming()["volume"], m.account()["bars"]) == (5_100 - volume, 5_100)
+    assert m.forming("5m")["volume"] == 5_100
+    assert m.balanced()
+
+
+def test_r8_fold_leaves_out_what_nobody_got_between_the_auction_and_the_first_bar(machine):
+    m = machine(("1m", "5m", "7s"), options={"preopen": "fold"})
+    m.full("09:07:10", 99.0, 2_000)
+    m.full("09:07:30", 100.0, 5_000)
+    m.advance("09:25:00")
+    m.full("09:15:01", 101.0, 5_025, ets="09:25:01")
+    assert m.account()["unattributed"] == 25
+    m.full("09:25:10", 102.0, 5_100)
+    for interval in ("1m", "5m", "7s"):
+        bar = m.forming(interval)
+        assert (bar["open"], bar["low"], bar["volume"], bar["ticks"]) == (99.0, 99.0, 5_075, 3)
+    assert m.balanced()
+
+
+def test_r8_the_days_open_opens_a_first_bar_that_opened_late(machine):
+    m = machine(options={"open_source": "day_open"})
+    m.full("09:07:30", 100.0, 5_000)
+    for second in (11, 15, 28):
+        m.full(f"09:15:{second}", 101.0, 4_000, open=99.0)
+    m.full("09:15:27", 102.0, 4_025, ets="09:15:28", open=99.0)
+    assert m.forming()["open"] == 99.0
+    m.full("09:16:00", 103.0, 4_100, open=99.0)
+    assert m.forming()["open"] == 103.0
+
+
 def test_r8_bar_gives_the_auction_a_bar_of_its_own(machine):
     m = auction_day(machine, preopen="bar")
     for interval in ("1m", "5m"):

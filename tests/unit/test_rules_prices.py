@@ -308,6 +308,28 @@ def test_r30_oi_is_carried_and_changes_without_trades(machine):
     assert [row["oi"] for row in m.bars(token=OPTION).values()] == [13_667_775, 13_667_775, 13_758_000]
 
 
+def test_r30_of_one_stamp_the_higher_volume_has_the_oi_also_where_the_counter_was_rebased(machine):
+    m = machine()
+    m.full("10:00:00", 100.0, 1_000, token=OPTION, oi=10)
+    for clock, volume in (("10:00:02", 2_000), ("10:00:10", 800), ("10:00:21", 900)):
+        m.full(clock, 100.0, volume, token=OPTION, oi=11)
+    assert m.account(token=OPTION)["rebased"] == 1_100
+    m.full("10:00:20", 100.0, 850, ets="10:00:21", token=OPTION, oi=12)
+    assert m.forming(token=OPTION)["oi"] == 11
+
+
+def test_r30_of_one_stamp_the_higher_volume_has_the_oi_also_where_the_counter_wrapped(machine):
+    m = machine()
+    m.full("10:00:00", 100.0, 2**32 - 1_000, token=OPTION, oi=10)
+    m.full("10:00:11", 100.0, 400, token=OPTION, oi=11)
+    m.full("10:00:09", 100.0, 2**32 - 300, ets="10:00:11", token=OPTION, oi=12)
+    assert m.forming(token=OPTION)["oi"] == 11
+    # The next bar starts with what is known.
+    at = m.at("10:01:01")
+    m.it.push(OPTION, 100.0, time_ns=at, quantity=1, received_ns=at)
+    assert m.forming(token=OPTION)["oi"] == 11
+
+
 def test_r39_a_bar_says_how_good_it_is(machine):
     m = machine()
     m.full("10:00:15", 100.0, 1_000, average=100.0)

@@ -288,13 +288,12 @@ impl Book {
     }
 
     /// Stamps and open interest of an accepted packet (docs/bars.md §5; R4, R30).
-    pub(super) fn note_stamp(&mut self, slot: usize, s: &Snap) {
+    pub(super) fn note_stamp(&mut self, slot: usize, s: &Snap, v: i64) {
         let hot = &mut self.hot[slot];
         hot.ets_star = hot.ets_star.max(s.stamp);
         if !s.has_oi {
             return;
         }
-        let v = s.volume.saturating_add(hot.offset);
         if (s.stamp, v) >= (hot.oi_star_t, hot.oi_star_v) {
             hot.oi_star_t = s.stamp;
             hot.oi_star_v = v;

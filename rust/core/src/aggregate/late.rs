@@ -16,7 +16,7 @@ impl Book {
             return;
         }
         for base in 0..self.bases.len() {
-            let Some((mut chain, at)) = self.chain_with(slot, base, clock, trade.t) else {
+            let Some((mut chain, at)) = self.chain_with(slot, base, s, clock, trade.t) else {
                 self.tally.late_dropped += u64::from(base == 0);
                 continue;
             };
@@ -47,7 +47,7 @@ impl Book {
             // A final bar's level goes into the floor of the next, which may be lifted here, before it is.
             self.retire_before(slot, base, clock.now);
             let mut chain = self.take_chain(slot, base);
-            let found = self.place_in(slot, base, &mut chain, clock, trade.t);
+            let found = self.place_in(slot, base, &mut chain, s, clock, trade.t);
             let later = if let Some(at) = found {
                 let level = self.levels(&chain)[at].v;
                 self.take_late(&mut chain[at], s, &trade, level + trade.delta);
@@ -118,9 +118,16 @@ impl Book {
     }
 
     /// The chain of a base with the bar of `t` in it, opened there if need be; `None` if that bar is final.
-    fn chain_with(&mut self, slot: usize, base: usize, clock: &Clock, t: i64) -> Option<(Vec<Bar>, usize)> {
+    fn chain_with(
+        &mut self,
+        slot: usize,
+        base: usize,
+        s: &Snap,
+        clock: &Clock,
+        t: i64,
+    ) -> Option<(Vec<Bar>, usize)> {
         let mut chain = self.take_chain(slot, base);
-        let found = self.place_in(slot, base, &mut chain, clock, t);
+        let found = self.place_in(slot, base, &mut chain, s, clock, t);
         match found {
             Some(at) => Some((chain, at)),
             None => {
@@ -136,6 +143,7 @@ impl Book {
         slot: usize,
         base: usize,
         chain: &mut Vec<Bar>,
+        s: &Snap,
         clock: &Clock,
         t: i64,
     ) -> Option<usize> {
@@ -160,6 +168,7 @@ impl Book {
                 // The date's first bar is the first by start.
                 bar.day_open = std::mem::take(&mut next.day_open);
             }
+            self.first_of_the_day(slot, base, &mut bar, s);
             chain.insert(at, bar);
             self.fold_may_change(slot, base, span.start);
             self.expect(slot, span.end);

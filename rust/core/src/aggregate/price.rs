@@ -100,7 +100,7 @@ impl Book {
                 bar.take_update(s, trade);
             } else {
                 let mut chain = self.take_chain(slot, base);
-                if let Some(place) = self.place_in(slot, base, &mut chain, clock, trade.t) {
+                if let Some(place) = self.place_in(slot, base, &mut chain, s, clock, trade.t) {
                     chain[place].take_update(s, trade);
                 }
                 self.put_chain(slot, base, chain);

@@ -60,7 +60,7 @@ impl Book {
             self.settle(slot, s, clock);
             return;
         }
-        let v = self.unwrap_volume(slot, s.volume);
+        let mut v = self.unwrap_volume(slot, s.volume);
         let (t, src) = self.place(s);
         let hot = &self.hot[slot];
         if v == hot.v_star {
@@ -101,17 +101,25 @@ impl Book {
                 },
             );
         } else {
+            let before = self.hot[slot].offset;
             self.rollback(slot, s, clock, t, v);
+            // If that was believed, it is the high water now.
+            v += self.hot[slot].offset - before;
         }
-        self.settle(slot, s, clock);
+        self.settle_at(slot, s, clock, v);
     }
 
     /// Stamps, OI and what follows from them, after the packet did its work.
     pub(super) fn settle(&mut self, slot: usize, s: &Snap, clock: &Clock) {
-        self.note_stamp(slot, s);
+        let v = s.volume.saturating_add(self.hot[slot].offset);
+        self.settle_at(slot, s, clock, v);
+    }
+
+    /// The same for a packet that is known to have been at `v`.
+    fn settle_at(&mut self, slot: usize, s: &Snap, clock: &Clock, v: i64) {
+        self.note_stamp(slot, s, v);
         self.note_day(slot, s);
         if s.has_oi {
-            let v = s.volume.saturating_add(self.hot[slot].offset);
             self.give_oi(slot, s.stamp, v, s.oi, clock);
         }
         if std::mem::take(&mut self.dirty) {

@@ -199,6 +199,11 @@ impl Book {
             bar.clamp = false;
         }
         let before = *before;
+        let due = &mut self.cold[slot].rebase_due;
+        if *due & (1 << base) != 0 {
+            *due &= !(1 << base);
+            bar.flags |= flags::VOL_REBASED;
+        }
         self.first_of_the_day(slot, base, &mut bar, s);
         if before.exists {
             self.older[at].push(before);
@@ -234,13 +239,9 @@ impl Book {
     }
 
     /// What only the first bar of a date gets: the broker's open, the auction folded in (R8).
-    fn first_of_the_day(&mut self, slot: usize, base: usize, bar: &mut Bar, s: &Snap) {
+    pub(super) fn first_of_the_day(&mut self, slot: usize, base: usize, bar: &mut Bar, s: &Snap) {
         let how = self.options.saying;
         let cold = &mut self.cold[slot];
-        if cold.rebase_due & (1 << base) != 0 {
-            cold.rebase_due &= !(1 << base);
-            bar.flags |= flags::VOL_REBASED;
-        }
         if cold.opened & (1 << base) != 0 {
             return;
         }
@@ -251,10 +252,14 @@ impl Book {
         let Some((_, _, floor)) = cold.prints.first() else {
             return;
         };
-        bar.floor = *floor;
+        let mut folded = 0;
+        // What was traded since and is no bar's lies below the prints.
+        let sum: i64 = cold.prints.iter().map(|(_, trade, _)| trade.delta).sum();
+        let below = bar.floor.v - sum;
+        bar.clamp &= below == floor.v;
+        bar.floor = Level { v: below, ..*floor };
         bar.flags |= flags::AUCTION;
         bar.straddle = cold.before_prints == NO_TIME || cold.before_prints < bar.start;
-        let mut folded = 0;
         for (print, trade, level) in &cold.prints {
             // As when it came: a rollback since then says nothing about it.
             let value = value_of(
@@ -266,8 +271,9 @@ impl Book {
                 trade.v,
                 print.average,
             );
-            bar.take_trade(value, print, trade);
             folded += trade.delta;
+            let v = below + folded;
+            bar.take_trade(value, print, &Trade { v, ..*trade });
         }
         if base == 0 {
             self.cold[slot].account.auction_open -= folded;
