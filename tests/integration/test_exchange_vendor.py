@@ -64,7 +64,9 @@ def test_its_ticks_are_equal_to_ours_of_the_same_frames(three_modes: tuple[list[
     frames = [bytes.fromhex(call[2]) for call in named(calls, "frame")]
     theirs = [call[2] for call in named(calls, "ticks")]
     ours = [plain(tl.parse(frame).to_dicts()) for frame in frames if len(frame) > 4]
-    assert ours == theirs
+    # The process may have ended between the last frame and its ticks.
+    assert len(ours) - len(theirs) in {0, 1}
+    assert ours[: len(theirs)] == theirs
 
 
 def test_its_subscribe_alone_streams_in_quote_mode_and_its_unsubscribe_ends_it() -> None:
