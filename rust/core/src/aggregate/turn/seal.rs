@@ -46,8 +46,12 @@ impl Book {
             folds_end = found;
         }
         let folds = at(folds_end) <= sealing;
-        if folds && (end != folds_end || !self.folds_are_plain(slot, end)) {
-            return false;
+        if folds {
+            // After a jump of the clock more may be due than the bar and the folds that end with it.
+            let next = self.first_end(slot, end);
+            if end != folds_end || at(next) <= sealing || !self.folds_are_plain(slot, end) {
+                return false;
+            }
         }
         let said = bar.say(&traded, &self.options.saying);
         if let Some(interval) = self.bases[0].interval {
