@@ -278,8 +278,7 @@ def test_a_refused_token_costs_one_attempt_and_a_new_one_resumes_on_all_connecti
             async with running(client, sink):
                 await until(lambda: sink.states.count("authentication_failed") == 3)
                 assert len(broker.requests) == 1
-                await until(client.connected)
-                assert broker.table == dict.fromkeys(range(1, 7), "full")
+                await until(lambda: broker.table == dict.fromkeys(range(1, 7), "full"))
                 assert len(broker.requests) == 4
         assert asked == [SECRET.api_key] * 3
 
@@ -352,7 +351,7 @@ def test_429_waits_for_all_connections_of_the_key(header: dict, least: float) ->
                 broker.refusal = None
                 await until(client.connected)
                 assert time.monotonic() - start >= least
-                assert broker.table == dict.fromkeys([1, 2, 3], "full")
+                await until(lambda: broker.table == dict.fromkeys([1, 2, 3], "full"))
 
     run(main)
 
@@ -523,9 +522,9 @@ def test_many_reconnects_leave_no_thread_and_no_descriptor() -> None:
             client.subscribe([INFY], "full")
             async with running(client, Recorder()):
                 for cycle in range(100):
+                    # Told apart by the count: the client may be back before anybody sees that it was gone.
                     await until(lambda cycle=cycle: broker.served == cycle + 1 and broker.table == {INFY: "full"})
-                    broker.clients[0].transport.disconnect(graceful=False)
-                    await until(lambda: not broker.clients)
+                    broker.clients[-1].transport.disconnect(graceful=False)
                     if cycle == 10:
                         at_ten = descriptors(), threading.active_count()
                 await until(client.connected)
