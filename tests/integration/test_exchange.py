@@ -363,7 +363,7 @@ def test_no_access_token_is_in_any_log(caplog: pytest.LogCaptureFixture) -> None
 
     with caplog.at_level(1), Exchange(5, tokens={"key": "canary"}) as exchange:
         play(session(exchange))
-        assert "canary" not in repr(exchange)
+        assert "canary" not in repr(exchange) + repr(exchange._rules)
     assert any(record.name.startswith("tickloom.exchange") for record in caplog.records)
     assert "canary" not in caplog.text
 
@@ -380,3 +380,28 @@ def test_it_serves_tls(tmp_path: Path) -> None:
     server, trust = self_signed(tmp_path)
     with Exchange(5, ssl_context=server) as exchange:
         play(session(exchange, trust))
+
+
+def test_what_stops_the_market_is_logged_at_once_and_raised_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(market: Market) -> None:
+        raise RuntimeError("no market today")
+
+    exchange = Exchange(5, opens="told")
+    exchange.__enter__()
+    monkeypatch.setattr(Market, "events", broken)
+    exchange.open()
+    deadline = time.monotonic() + 5
+    while "stands still" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(RuntimeError, match="no market today"):
+        exchange.__exit__(None, None, None)
+
+
+def test_an_exchange_that_is_open_cannot_be_opened_twice() -> None:
+    with Exchange(5) as exchange:
+        with pytest.raises(tl.TickloomError, match="open already"):
+            exchange.__enter__()
+        assert exchange.stats()["clients"] == 0

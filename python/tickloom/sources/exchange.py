@@ -134,6 +134,7 @@ class Exchange(Levers):
     # Life.
 
     def __enter__(self) -> Self:
+        self._must_be_shut()
         started = threading.Event()
         failed: list[BaseException] = []
 
@@ -185,9 +186,12 @@ class Exchange(Levers):
     ) -> None:
         await self._stop()
 
-    async def _start(self) -> None:
+    def _must_be_shut(self) -> None:
         if self._loop is not None:
             raise TickloomError("the exchange is open already")
+
+    async def _start(self) -> None:
+        self._must_be_shut()
         floor = Floor(self._rules)
         floor.port = self.port
         await floor.start()

@@ -47,6 +47,12 @@ class Refusal:
     location: str
 
 
+def _tell(task: asyncio.Task[None]) -> None:
+    """Logs what ended a task before its time; `stop` raises it too, but that may be hours later."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("the exchange stands still", exc_info=error)
+
+
 class Floor:
     """The exchange on its loop. `start` it, `stop` it; everything else only in between."""
 
@@ -81,6 +87,8 @@ class Floor:
         if self.rules.opens == "at once":
             self.opened.set()
         self._tasks = [asyncio.create_task(self._trade()), asyncio.create_task(self._fail())]
+        for task in self._tasks:
+            task.add_done_callback(_tell)
 
     async def stop(self) -> None:
         """Ends everything; clients are told 1001."""
@@ -256,7 +264,13 @@ class Floor:
         elif kind == "outage":
             await self.go_down()
             await asyncio.sleep(faults.outage_seconds)
-            await self.listen()
+            while self._server is None:
+                try:
+                    await self.listen()
+                except OSError as error:
+                    # Somebody else took the port in the meantime; the outage lasts until it is free.
+                    log.warning("cannot listen again: %s", error)
+                    await asyncio.sleep(1)
         elif kind == "refuse":
             self.refusal = Refusal(rng.choice([403, 429, 503]), None, 1, "")
         elif self.clients:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tickloom.sources import exchange_wire as wire
@@ -30,7 +30,7 @@ class Rules:
     market: Mapping[str, Any]
     hours: str
     opens: str
-    tokens: Mapping[str, str] | None
+    tokens: Mapping[str, str] | None = field(repr=False)
     max_tokens: int
     connections_per_key: int | None
     heartbeat: float

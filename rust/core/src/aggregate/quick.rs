@@ -230,6 +230,10 @@ impl Book {
 
     /// Loads the short way from the instrument's state; off where that state is not the common one.
     pub(super) fn refresh(&mut self, slot: usize) {
+        if let Some(turn) = self.turns.get_mut(slot) {
+            // What it held has been given back, or was of a date that is over.
+            turn.open.exists = false;
+        }
         let mut loaded = self.load(slot).unwrap_or(Quick::OFF);
         if loaded.ets != 0 && !self.turns.is_empty() {
             self.load_turn(slot, &mut loaded);
