@@ -122,8 +122,9 @@ class Run:
         grid.add_column(justify="right", style="bold")
         grid.add_column()
         for journal in self.replay.journals:
-            state = "whole" if journal.indexed else f"not closed, {journal.lost_bytes:,} bytes at its end are no block"
-            grid.add_row("journal", f"{journal.path}: {journal.records:,} records of {journal.source or '?'}, {state}")
+            state = "whole" if journal.indexed else f"not closed, {journal.lost_bytes:,} bytes are no whole block"
+            grid.add_row("journal", journal.path)
+            grid.add_row("", f"{journal.records:,} records of {journal.source or '?'}, {state}")
         if self.replay.damaged:
             grid.add_row("damaged", f"{self.replay.damaged:,} blocks could not be read and were stepped over")
         grid.add_row("from", f"{tl.ist(self.first_ns)} to {tl.ist(self.last_ns)}")

@@ -270,6 +270,7 @@ proptest! {
                 let mut out = Vec::new();
                 block.seal(&mut out);
                 found.extend(read(&out).unwrap());
+                pending.give_back(block);
             }
         }
         while let Some(block) = pending.take(true) {

@@ -43,7 +43,7 @@ pub struct JournalWriter {
 #[pymethods]
 impl JournalWriter {
     #[new]
-    #[pyo3(signature = (max_buffer=256 << 20))]
+    #[pyo3(signature = (max_buffer=268_435_456))]
     fn new(max_buffer: usize) -> Self {
         Self {
             pending: Mutex::new(Pending::new(BLOCK, max_buffer)),
@@ -51,7 +51,7 @@ impl JournalWriter {
     }
 
     /// Adds a record. True if it is the first that waits.
-    #[pyo3(signature = (payload, received_ns, connection=0, kind=kind::FRAME))]
+    #[pyo3(signature = (payload, received_ns, connection=0, kind=1))]
     fn append(
         &self,
         payload: &Bound<'_, PyAny>,
@@ -83,8 +83,9 @@ impl JournalWriter {
                 block.seal(&mut out);
                 out
             });
-            let (first, last) = block.times();
-            sealed.push((PyBytes::new(py, &bytes).unbind(), first, last, block.records()));
+            let ((first, last), records) = (block.times(), block.records());
+            sealed.push((PyBytes::new(py, &bytes).unbind(), first, last, records));
+            held(py, &self.pending).give_back(block);
         }
     }
 

@@ -1,5 +1,7 @@
 //! One block: records gathered, sealed into bytes, and read back.
 
+use std::mem;
+
 use super::{Fault, Record, at, crc32c, i64_at, u32_at};
 use crate::units::Ns;
 
@@ -8,6 +10,8 @@ const STORED: u8 = 0;
 const LZ4: u8 = 1;
 /// No more than this many bytes can come of one compressed byte, so that no length field is believed beyond it.
 const MOST_FROM_A_BYTE: usize = 255;
+/// More memory than this is not kept from block to block.
+const MOST_KEPT: usize = 1 << 20;
 
 /// The longest payload of a record. A WebSocket message is shorter by far.
 pub const MAX_PAYLOAD: usize = (16 << 20) - 64;
@@ -114,6 +118,17 @@ impl Raw {
             last: Ns::MIN,
             before: 0,
         }
+    }
+
+    /// Begins anew in the same memory, unless one long record made it large.
+    pub(super) fn clear(&mut self) {
+        let mut bytes = mem::take(&mut self.bytes);
+        bytes.clear();
+        bytes.shrink_to(MOST_KEPT);
+        *self = Self {
+            bytes,
+            ..Self::with_capacity(0)
+        };
     }
 
     #[must_use]

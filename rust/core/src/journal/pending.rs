@@ -20,6 +20,8 @@ pub struct Counts {
 pub struct Pending {
     full: VecDeque<Raw>,
     open: Raw,
+    /// A block that was sealed: its memory is there already, fresh memory costs the reader a fault a page.
+    spare: Option<Raw>,
     /// Bytes of the full blocks.
     held: usize,
     target: usize,
@@ -39,6 +41,7 @@ impl Pending {
         Self {
             full: VecDeque::new(),
             open: Raw::with_capacity(target + target / 4),
+            spare: None,
             held: 0,
             target,
             limit,
@@ -105,7 +108,8 @@ impl Pending {
 
     /// Begins another block.
     fn turn(&mut self) {
-        let next = Raw::with_capacity(self.target + self.target / 4);
+        let fresh = || Raw::with_capacity(self.target + self.target / 4);
+        let next = self.spare.take().unwrap_or_else(fresh);
         let done = mem::replace(&mut self.open, next);
         self.held += done.len();
         self.full.push_back(done);
@@ -123,6 +127,12 @@ impl Pending {
         self.told -= told;
         self.counts.taken += u64::from(block.records) - told;
         Some(block)
+    }
+
+    /// Takes back the memory of a block that was taken and sealed.
+    pub fn give_back(&mut self, mut block: Raw) {
+        block.clear();
+        self.spare = Some(block);
     }
 
     /// Takes no more, and says how many were dropped when no later record did.
