@@ -99,6 +99,8 @@ def test_a_feed_can_be_started_and_stopped_any_number_of_times(source: Fake) -> 
         feed.stop()
         feed.stop()
     assert threading.active_count() == before
+    # Those of the earlier runs are gone.
+    assert len(feed._hub.outlets) == 1
     status = feed.status()
     assert (status.starts, source.runs, status.callbacks.delivered) == (30, 30, 30)
     assert conserved(feed)
@@ -199,9 +201,12 @@ def test_a_callback_may_subscribe_while_the_reader_waits_for_that_callback(sourc
 
     feed.on_tick(on_tick)
     with feed:
+        began = time.monotonic()
         for number in range(20):
             source.send(full(volume=number, at_ns=MORNING))
         until(lambda: len(done) == 20)
+        # The reader is woken for it: without that each would take the tenth of a second of its own look around.
+        assert time.monotonic() - began < 1.5
     account = feed.status().callbacks
     assert (account.offered, account.delivered, account.dropped) == (20, 20, 0)
 
@@ -272,6 +277,40 @@ def test_stop_does_not_wait_for_a_callback_that_hangs(source: Fake) -> None:
     account = feed.status().callbacks
     assert (account.offered, account.delivered, account.dropped) == (5, 1, 4)
     hang.set()
+
+
+def test_run_ends_when_another_thread_stops_it_though_a_callback_hangs(source: Fake) -> None:
+    feed = tl.Feed(source)
+    hang, entered = threading.Event(), threading.Event()
+
+    def on_tick(_: Ticks) -> None:
+        entered.set()
+        hang.wait(30)
+
+    def other() -> None:
+        source.send(full(at_ns=MORNING))
+        entered.wait(5)
+        feed.stop(timeout=0.1)
+
+    feed.on_tick(on_tick)
+    thread = threading.Thread(target=other)
+    thread.start()
+    began = time.monotonic()
+    feed.run()
+    assert time.monotonic() - began < 5
+    hang.set()
+    thread.join()
+
+
+def test_run_raises_what_ended_the_source_and_ends_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(OSError, match="no such cable"):
+        tl.Feed(Fake(error=OSError("no such cable"))).run()
+    assert "the source fake failed" in caplog.text
+    calls: list[Ticks] = []
+    feed = tl.Feed(Fake(now_ns=MORNING, script=lambda sink: [sink.on_frame(full(at_ns=MORNING), MORNING, 0)] * 3))
+    feed.on_tick(lambda event: [time.sleep(0.2), calls.append(event)])
+    feed.run()
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("inline", [False, True])
@@ -399,6 +438,8 @@ def test_a_stop_is_a_gap_too() -> None:
         source.send(full(INFY, 10_100, 90, MORNING + 5 * SECOND), MORNING + 5 * SECOND)
         until(lambda: feed.status().ticks == 3)
     assert feed.engine.gaps(INFY) == [(MORNING + SECOND, MORNING + 5 * SECOND)]
+    # Nothing was lost: it was asked for.
+    assert (feed.status().gaps, feed.status().reconnects) == (1, 0)
 
 
 def test_a_silent_connection_and_a_silent_instrument_are_flagged(source: Fake) -> None:
