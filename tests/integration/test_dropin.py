@@ -195,6 +195,7 @@ def test_no_token_streams_in_quote_mode_between_subscribe_and_set_mode() -> None
 
         def on_connect(ws: Any, response: Any) -> None:
             ws.subscribe([FULL])
+            time.sleep(0.002)
             ws.set_mode(ws.MODE_FULL, [FULL])
 
         one.on_connect = on_connect

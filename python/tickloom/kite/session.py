@@ -26,7 +26,7 @@ __all__ = ["Session"]
 log = logging.getLogger("tickloom.kite")
 
 # Calls of one callback (subscribe, then set_mode) go out together, so that no token streams in a mode nobody asked for.
-GATHER_S = 0.005
+GATHER_S = 0.02
 
 
 class Session:
