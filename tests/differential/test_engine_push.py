@@ -46,7 +46,7 @@ def pushes(seed: int, *, live: bool, count: int = 250, tokens: tuple[int, ...] =
         if live:
             tick["received_ns"] = now + rng.randrange(3) * SECOND // 2
         yield "push", now, tick
-        if live and rng.random() < 0.05:
+        if rng.random() < 0.05:
             yield "advance", now, None
         if rng.random() < 0.02:
             yield "disconnected", now, None
@@ -67,15 +67,30 @@ def test_random_pushes(seed, live):
     pair.same()
 
 
+@pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("seed", range(20))
-def test_pushes_among_frames_of_the_same_instruments(seed):
+def test_pushes_among_frames_of_the_same_instruments(seed, live):
     pair = Pair(**options_of(seed))
     pair.track(CAS, "cash_cas")
     frames = list(feed(seed, date="2026-08-05", start="11:02:30", seconds=200))
-    ticks = list(pushes(seed, live=True, tokens=(INFY, OPTION, NEW[0])))
+    ticks = list(pushes(seed, live=live, tokens=(INFY, OPTION, NEW[0])))
     pair.play(sorted(frames + ticks, key=lambda event: event[1]), peeks=40, seed=seed)
     assert {INFY, NEW[0]} <= set(pair.oracle.instruments)
     pair.same()
+
+
+def test_the_live_clock_seals_what_history_may_still_amend():
+    ticks = [("09:24:56.5", 75), ("09:25:02.5", 75), ("09:24:00.5", 25)]
+    made = [
+        ("push", ist(f"2026-08-05 {clock}"), {"token": NEW[0], "price": 100.0, "quantity": quantity})
+        for clock, quantity in ticks
+    ]
+    for _, at, tick in made:
+        tick["time_ns"] = at
+    pair = Pair()
+    pair.play([*made[:2], ("advance", ist("2026-08-05 09:25:05.5"), None), made[2]])
+    pair.same()
+    assert [row["volume"] for row in pair.engine.rows(NEW[0], "1m")] == [100]
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -87,12 +87,12 @@ class Oracle:
             return
         time_ns = self._valid(time_ns, 0)
         changes: list = []
-        at = Stamps(time_ns, time_ns, 0, None, instrument.own_clock, None)
+        at = Stamps(time_ns, time_ns, 0, None, self._clock_of(instrument), None)
         instrument.take(replace(packet, ltt=time_ns, ets=time_ns), at, changes)
         if time_ns:
             instrument.own_clock = max(time_ns, instrument.own_clock or 0)
-        if instrument.own_clock is not None:
-            instrument.sweep(instrument.own_clock, changes)
+        if (clock := self._clock_of(instrument)) is not None:
+            instrument.sweep(clock, changes)
         self.events += [(token, *change) for change in changes]
 
     def advance(self, now_ns: int) -> int:
@@ -155,6 +155,11 @@ class Oracle:
 
     # One packet (docs/bars.md 2)
 
+    def _clock_of(self, instrument: Instrument) -> int | None:
+        """The clock that a packet of an instrument is judged by: history's own, until a live one comes."""
+        clocks = (instrument.own_clock, self.clock if instrument.live else None)
+        return max((at for at in clocks if at is not None), default=None)
+
     def _feed(self, packet: Packet, rx: int) -> None:
         instrument = self.track(packet.token)
         packet = replace(packet, ltt=self._valid(packet.ltt, rx), ets=self._valid(packet.ets, rx))
@@ -166,7 +171,8 @@ class Oracle:
         clock = self.clock
         if not packet.board_only:
             changes: list = []
-            at = Stamps(packet.ltt, packet.ets, rx, estimate, clock, self.watermark)
+            instrument.live = True
+            at = Stamps(packet.ltt, packet.ets, rx, estimate, self._clock_of(instrument), self.watermark)
             instrument.take(packet, at, changes)
             self.events += [(packet.token, *change) for change in changes]
         if packet.ets:
@@ -174,7 +180,9 @@ class Oracle:
             self.watermark = max(packet.ets, self.watermark or 0)
         elif not self.had_stamp and estimate is not None:
             self.watermark = max(estimate, self.watermark or 0)
-        self._sweep(self.instruments if self.clock != clock else [packet.token])
+        # History may have opened bars that the clock had passed already.
+        passed = self.clock != clock or any(other.own_clock is not None for other in self.instruments.values())
+        self._sweep(self.instruments if passed else [packet.token])
 
     def _valid(self, stamp: int, rx: int) -> int:
         if stamp == 0:

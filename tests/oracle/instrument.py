@@ -66,6 +66,7 @@ class Instrument:
         self.stats: Counter[str] = Counter()
         self.given_baseline: int | None = None
         self.own_clock: int | None = None
+        self.live = False
         self.date: int | None = None
         self.gap_from: int | None = None
         self.oi = self.oi_key = None

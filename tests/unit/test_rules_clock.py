@@ -376,6 +376,13 @@ def test_r9_volume_after_the_close_is_in_no_bar(machine):
     assert m.balanced()
 
 
+def test_r9_a_bar_after_the_close_has_no_volume_from_before_it(machine):
+    m = machine(options={"postclose": "bar"})
+    for clock, quantity in (("15:50:14", 75), ("15:35:11", 1), ("15:28:00", 2), ("15:50:22", 1)):
+        m.it.push(INFY, 100.0, time_ns=m.at(clock), quantity=quantity)
+    assert (m.forming()["volume"], m.balanced()) == (76, True)
+
+
 def test_r9_the_closing_auction_is_no_bar(machine):
     m = machine(("15m",), date="2026-08-05")
     m.it.track(CAS, "cash_cas")

@@ -17,6 +17,7 @@ mod history;
 mod joined;
 mod late;
 mod options;
+mod own;
 mod price;
 mod quick;
 mod reading;

@@ -95,8 +95,6 @@ pub struct Engine {
     tokens: TokenMap,
     instruments: Vec<Instrument>,
     raws: Vec<Raw>,
-    /// By slot: the highest time pushed to it as history.
-    own: Vec<Ns>,
     book: Book,
     watermark: Ns,
     timer: Ns,
@@ -123,7 +121,6 @@ impl Engine {
             tokens: TokenMap::new(),
             instruments: Vec::new(),
             raws: Vec::new(),
-            own: Vec::new(),
             book,
             watermark: NO_TIME,
             timer: NO_TIME,
@@ -186,7 +183,6 @@ impl Engine {
         let slot = self.tokens.insert(token);
         self.instruments.push(Instrument { token, symbol: None });
         self.raws.push(Raw::NONE);
-        self.own.push(NO_TIME);
         let added = self.book.add(class, divisor, tick, baseline);
         debug_assert_eq!(slot, added);
         if self.scales.of(token).is_signed() {

@@ -112,9 +112,10 @@ impl Book {
     pub(super) fn close_slot(&mut self, slot: usize, now: Ns) {
         self.spill(slot);
         let sealing = now.saturating_sub(self.options.grace);
-        let mut due = self.close_extras(slot, sealing, now);
+        let last = self.final_at(slot, now);
+        let mut due = self.close_extras(slot, sealing, last);
         for base in 0..self.bases.len() {
-            due = due.min(self.close_base(slot, base, sealing, now));
+            due = due.min(self.close_base(slot, base, sealing, last));
         }
         // The end of a date closes everything but what may go on with the next.
         if now != NEVER {

@@ -43,6 +43,7 @@ impl Book {
     /// More volume with a trade time that ran backwards: the delta belongs to the bar of its trade time (R19).
     pub(super) fn late_trade(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
         self.tally.late += 1;
+        self.shift_extras(slot, clock, &trade);
         for base in 0..self.bases.len() {
             // A final bar's level goes into the floor of the next, which may be lifted here, before it is.
             self.retire_before(slot, base, clock.now);
@@ -87,8 +88,21 @@ impl Book {
         }
     }
 
+    /// The same for the auctions' own bars.
+    fn shift_extras(&mut self, slot: usize, clock: &Clock, trade: &Trade) {
+        for which in 0..2 {
+            if let Some(mut bar) = self.cold[slot].extra[which].take() {
+                if bar.start > trade.t {
+                    self.shift(core::slice::from_mut(&mut *bar), clock, trade.delta);
+                }
+                self.cold[slot].extra[which] = Some(bar);
+            }
+        }
+    }
+
     /// The same for a trade that is no bar's at all.
     pub(super) fn shift_after(&mut self, slot: usize, clock: &Clock, trade: &Trade) {
+        self.shift_extras(slot, clock, trade);
         for base in 0..self.bases.len() {
             self.shift_base(slot, base, clock, trade);
         }

@@ -243,6 +243,10 @@ impl Book {
 
     fn load(&self, slot: usize) -> Option<Quick> {
         let hot = &self.hot[slot];
+        // The long way learns that the instrument is live, which ends history's say on what is final.
+        if self.is_history(slot) {
+            return None;
+        }
         if !hot.open || hot.lows > 0 || !hot.has_volume || hot.signed || !self.options.short_way {
             return None;
         }

@@ -257,6 +257,10 @@ pub struct Cold {
     pub day: i64,
     pub divisor: i64,
     pub t_join: Ns,
+    /// The highest time pushed as history, and whether a live packet has come as well: until one does, only
+    /// history's own clock makes bars final.
+    pub own: Ns,
+    pub live: bool,
     /// The day's first continuous leg; empty if there is none.
     pub leg: Span,
     pub gap_from: Option<Ns>,
@@ -307,6 +311,8 @@ impl Cold {
             account: Account::default(),
             complete: true,
             t_join: NO_TIME,
+            own: NO_TIME,
+            live: false,
             leg: Span { start: 0, end: 0 },
             low_since: NO_TIME,
             rebase_due: 0,

@@ -122,6 +122,14 @@ impl Book {
         if s.has_oi {
             self.give_oi(slot, s.stamp, v, s.oi, clock);
         }
+        if self.is_history(slot)
+            && self.newest[slot * self.bases.len()..]
+                .first()
+                .is_some_and(|bar| bar.exists)
+        {
+            // The live clock may have sealed an n-minute bar whose minutes are still to come.
+            self.fold_may_change(slot, 0, self.newest[slot * self.bases.len()].start);
+        }
         if std::mem::take(&mut self.dirty) {
             self.resync(slot);
         }

@@ -173,7 +173,7 @@ impl Engine {
 
     pub(super) fn step(&mut self, slot: usize, snap: &Snap) {
         let clock = Clock {
-            now: self.watermark.max(self.timer),
+            now: self.book.live_clock(slot, self.watermark.max(self.timer)),
             watermark: self.watermark,
         };
         if snap.has_volume {

@@ -119,7 +119,7 @@ impl Engine {
                 _ => distinct.push(*minute),
             }
         }
-        let clock = self.watermark.max(self.timer).max(self.own[slot]);
+        let clock = self.watermark.max(self.timer).max(self.book.own_clock(slot));
         Ok(self.book.join_history(slot, &distinct, now, clock, authority))
     }
 }

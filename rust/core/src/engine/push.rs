@@ -137,8 +137,9 @@ impl Engine {
             self.step(slot, &snap);
             return Ok(());
         }
+        let before = self.book.pushed_at(slot, tick.time);
         let clock = Clock {
-            now: self.own[slot],
+            now: self.book.clock_of(slot, self.watermark.max(self.timer), before),
             watermark: super::NO_TIME,
         };
         if snap.has_volume {
@@ -146,8 +147,7 @@ impl Engine {
         } else {
             self.book.price_tick(slot, &snap, &clock);
         }
-        self.own[slot] = self.own[slot].max(tick.time);
-        self.book.close_own(slot, self.own[slot]);
+        self.book.close_own(slot, clock.now.max(tick.time));
         Ok(())
     }
 }
