@@ -22,6 +22,7 @@ from tickloom.errors import (
     FeedStale,
     MissingExtra,
     StoreError,
+    SubscriptionLimit,
     TickloomError,
     UnknownInstrument,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Panel",
     "PriceScales",
     "StoreError",
+    "SubscriptionLimit",
     "Tick",
     "TickBatch",
     "TickloomError",

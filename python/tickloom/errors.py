@@ -7,6 +7,7 @@ TickloomError
 ├── AuthenticationFailed           the broker refused the token; never retried with the same one
 ├── FeedStale                      the feed is connected but silent
 ├── UnknownInstrument(KeyError)    no such token or symbol
+├── SubscriptionLimit(ValueError)  more tokens than the broker streams over the connections there are
 ├── StoreError                     a database refused, or its contents are not what was written
 └── MissingExtra(ImportError)      an optional dependency is absent: names the extra to install
 ```
@@ -21,6 +22,7 @@ __all__ = [
     "FeedStale",
     "MissingExtra",
     "StoreError",
+    "SubscriptionLimit",
     "TickloomError",
     "UnknownInstrument",
 ]
@@ -65,6 +67,10 @@ class UnknownInstrument(TickloomError, KeyError):
 
     # KeyError shows the repr of its argument, which would put quotes around a sentence.
     __str__ = Exception.__str__
+
+
+class SubscriptionLimit(TickloomError, ValueError):
+    """More tokens than the connections hold. Raised before the broker is asked, and nothing was subscribed."""
 
 
 class StoreError(TickloomError):

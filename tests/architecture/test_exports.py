@@ -17,6 +17,7 @@ ERRORS = {
     "FeedStale",
     "MissingExtra",
     "StoreError",
+    "SubscriptionLimit",
     "TickloomError",
     "UnknownInstrument",
 }
@@ -51,7 +52,12 @@ def test_every_error_is_a_tickloom_error() -> None:
 
 @pytest.mark.parametrize(
     ("error", "builtin"),
-    [("DecodeError", ValueError), ("UnknownInstrument", KeyError), ("MissingExtra", ImportError)],
+    [
+        ("DecodeError", ValueError),
+        ("SubscriptionLimit", ValueError),
+        ("UnknownInstrument", KeyError),
+        ("MissingExtra", ImportError),
+    ],
 )
 def test_an_error_can_be_caught_as_the_builtin_it_resembles(error: str, builtin: type[Exception]) -> None:
     assert issubclass(getattr(errors, error), builtin)
