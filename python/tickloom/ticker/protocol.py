@@ -303,4 +303,5 @@ class Connection:
             self._repair_due = self.subscriptions.handle_timer(now)
         if now >= self._look_until and now >= self._look_next:
             self._look_until = now + settings.glance
-            self._look_next = now + settings.glance_interval
+            # At a fixed pace a stream that ticks once a second could be missed for ever.
+            self._look_next = now + settings.glance_interval * (0.5 + self._draw())

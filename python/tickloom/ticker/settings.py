@@ -53,7 +53,7 @@ class Settings:
     glance: float = 0.5
     """... and after that for so long ..."""
     glance_interval: float = 5.0
-    """... in every so long, so that the check costs next to nothing."""
+    """... in every so long on average, so that the check costs next to nothing."""
     max_frame_size: int = 16 * 1024 * 1024
     """Bytes in one message; a larger one ends the connection."""
     proxy: str | None = field(default=None, repr=False)

@@ -140,3 +140,15 @@ def test_the_stream_is_looked_at_rarely_once_all_is_well() -> None:
     looked.clear()
     world.run(100)
     assert 900 <= len(looked) <= 1200  # a tenth of 10,000 frames
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.2, 0.4, 0.6, 0.8])
+@pytest.mark.parametrize("period", [0.5, 1.0, 2.5, 5.0])
+def test_a_stream_that_keeps_step_with_the_glances_is_seen_all_the_same(period: float, phase: float) -> None:
+    world = World()
+    world.subscribe([INFY], "full")
+    world.start().run(20 + phase)
+    world.stream(period, lambda: list(world.server.table.items()))
+    world.server.table[INFY] = "quote"
+    world.run(60 * period + 30)
+    assert world.settled()
