@@ -34,6 +34,7 @@ class Account:
         self._provider = provider
         self._limited_wait = limited_wait
         self._refused: set[Credentials] = set()
+        self._known = {credentials}  # a token that was replaced may still be good
         self._limited_until = 0.0
         self._proven = False
         self._gate = asyncio.Lock()
@@ -79,11 +80,18 @@ class Account:
             wait = max(self._limited_wait, failure.retry_after or 0.0)
             self._limited_until = max(self._limited_until, time.monotonic() + wait)
 
+    def redact(self, text: str) -> str:
+        """The text without any secret that this account ever had: a server may quote them."""
+        for credentials in self._known:
+            text = credentials.redact(text)
+        return text
+
     def replace(self, credentials: Credentials) -> bool:
         """Take other credentials; whether they are worth an attempt."""
         if credentials in self._refused:
             return False
         self._proven = self._proven and credentials == self.credentials
+        self._known.add(credentials)
         self.credentials = credentials
         return True
 

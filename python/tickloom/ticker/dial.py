@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import email.utils
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -130,7 +131,9 @@ def failure_of(error: BaseException) -> Failure:
         case TimeoutError():
             return Failure(Kind.TIMEOUT, "no answer in time")
         case OSError():
-            return Failure(Kind.NETWORK, f"connection failed: {error.strerror or type(error).__name__}")
+            # asyncio puts its own words, and the address, where the system's belong.
+            says = os.strerror(error.errno) if error.errno else error.strerror or type(error).__name__
+            return Failure(Kind.NETWORK, f"connection failed: {says}")
         case _:
             return Failure(Kind.NETWORK, f"connection failed: {type(error).__name__}")
 

@@ -156,7 +156,7 @@ class Link:
             failure = dial.failure_of(error)
             self.account.failed(credentials, failure)
         self._listener = self._task = self._socket = None
-        redacted = Failure(failure.kind, credentials.redact(failure.reason), failure.code, failure.retry_after)
+        redacted = Failure(failure.kind, self.account.redact(failure.reason), failure.code, failure.retry_after)
         self.protocol.handle_lost(time.monotonic(), redacted)
         self.pump()
 
