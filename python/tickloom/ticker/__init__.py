@@ -1,7 +1,7 @@
 """The broker's stream (stage ticker): a state machine for one connection, and the asyncio client of an account.
 
 ```
-settings  messages  failures  backoff  subscriptions      words and rules, pure
+settings  messages  failures  backoff  actions  subscriptions      words and rules, pure
          └──────────── protocol ───────────┘              one connection, pure: time and draws are arguments
 shards  credentials                                       which connection, with which secret, pure
          └── client ─ link ─ account ─ dial               asyncio, sockets, TLS

@@ -21,9 +21,9 @@ ticks while the market is open, and each token, which only sets a flag.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tickloom.ticker.actions import Action, Connect, Disconnect, Notify, Ping, Renew, Send
 from tickloom.ticker.failures import Failure, Kind
 from tickloom.ticker.subscriptions import Subscriptions
 
@@ -41,48 +41,6 @@ WAITING: Final = "waiting"
 STOPPED: Final = "stopped"
 REFUSED: Final = "authentication_failed"
 
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """Open a connection; then call `handle_connected` or `handle_lost`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Give up the connection, or the attempt. With a code, say goodbye first; without, the link is dead."""
-
-    code: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send a text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """Send a WebSocket ping."""
-
-
-@dataclass(frozen=True, slots=True)
-class Renew:
-    """Ask the token provider for another token; call `renew` if it has one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notify:
-    """Tell the user: the fields of a `ConnectionEvent`."""
-
-    state: State
-    attempt: int = 0
-    code: int | None = None
-    reason: str = ""
-    retry_in: float | None = None
-
-
-Action = Connect | Disconnect | Send | Ping | Renew | Notify
 
 # So many failures that the back-off is at its cap: after these an early attempt cannot help.
 HOPELESS = {Kind.REDIRECT, Kind.REFUSED}
@@ -103,16 +61,14 @@ class Connection:
         self._failures = 0  # in a row, for the back-off
         self._attempt = 0  # since the last success, for the user
         self._due = 0.0  # of the state: the attempt's end, the next attempt, the provider's next chance
-        self._connected_at = 0.0
         self._served = False  # whether this connection delivered anything
-        self._byte_at = 0.0
-        self._ping_at = 0.0
-        self._tick_at = 0.0
+        self._connected_at = self._byte_at = self._ping_at = self._tick_at = 0.0
         self._tick_patience = settings.tick_timeout
         self._market_open = False
         self._repair_due: float | None = None
-        self._look_until = 0.0
-        self._look_next = 0.0
+        self._look_until = self._look_next = 0.0
+        self._until_confirmed = False  # attention may end early
+        self._repairs = 0  # when it began
 
     # Getters.
 
@@ -189,6 +145,8 @@ class Connection:
             self._tick_at = now
             if now < self._look_until:
                 self.subscriptions.observe(now, frame)
+                if self._until_confirmed and not self.subscriptions.unconfirmed:
+                    self._rest(now)
 
     def handle_lost(self, now: float, failure: Failure) -> None:
         """The connection, or the attempt at one, failed."""
@@ -239,7 +197,11 @@ class Connection:
         """The actions since the last call, in order. Changes of subscriptions are gathered until here."""
         if self._state == CONNECTED and self.subscriptions.changed:
             self._actions += [Send(text) for text in self.subscriptions.reconcile(now)]
-            self._look_until = max(self._look_until, now + self.settings.attention)
+            # Where one claim was wrong others may be, and they show only as their tokens tick.
+            repaired = self.subscriptions.repairs != self._repairs
+            attention = self.settings.attention * (4 if repaired else 1)
+            self._look_until = max(self._look_until, now + attention)
+            self._until_confirmed, self._repairs = not repaired, self.subscriptions.repairs
             self._repair_due = now
         actions, self._actions = self._actions, []
         return actions
@@ -302,6 +264,12 @@ class Connection:
         if self._repair_due is not None and now >= self._repair_due:
             self._repair_due = self.subscriptions.handle_timer(now)
         if now >= self._look_until and now >= self._look_next:
+            self._rest(now)
             self._look_until = now + settings.glance
-            # At a fixed pace a stream that ticks once a second could be missed for ever.
-            self._look_next = now + settings.glance_interval * (0.5 + self._draw())
+
+    def _rest(self, now: float) -> None:
+        """Look no more until the next glance."""
+        self._until_confirmed = False
+        self._look_until = now
+        # At a fixed pace a stream that ticks once a second could be missed for ever.
+        self._look_next = now + self.settings.glance_interval * (0.5 + self._draw())

@@ -49,7 +49,8 @@ class Settings:
     """A subscription from which nothing came is sent again after so long, then after twice that, and so on."""
     repair_cap: float = 300.0
     attention: float = 8.0
-    """Each packet's mode is checked for so long after a subscription was sent ..."""
+    """Each packet's mode is checked for at most so long after a subscription was sent, until all are confirmed (four
+    times as long, and to the end, after a repair) ..."""
     glance: float = 0.5
     """... and after that for so long ..."""
     glance_interval: float = 5.0

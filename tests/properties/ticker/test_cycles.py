@@ -69,12 +69,13 @@ def test_a_thousand_cycles_of_mixed_faults_lose_no_subscription_and_no_mode() ->
     recovered = 0
     for cycle in range(1000):
         disturb(world, rng)
-        # 429 and redirects wait longest: a minute and a half covers the wait and the repairs after it.
+        # Longest takes a mode that the server forgot: it shows in a glance at a tick of that very token, and each
+        # ticks once in five seconds here.
         waited = 0
         while not world.settled():
             world.run(1)
             waited += 1
-            assert waited < 150, f"cycle {cycle}: not as desired after {waited} s"
+            assert waited < 600, f"cycle {cycle}: not as desired after {waited} s"
         recovered += 1
     assert recovered == 1000
     assert world.server.table == dict(world.connection.subscriptions.desired)
