@@ -70,7 +70,7 @@ class Link:
 
     def pump(self) -> None:
         """Carry out what the state machine wants."""
-        # A sink that subscribes when it hears of the connection gets here again: its texts must come after ours.
+        # A sink that sets credentials when it hears of a refusal gets here again: it is told of that after it returned.
         if self._pumping:
             return
         self._pumping = True

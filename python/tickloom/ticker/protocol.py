@@ -69,10 +69,10 @@ class Connection:
         self._market_open = False
         self._repair_due: float | None = None
         self._look_until = self._look_next = 0.0
-        self._until_confirmed = False  # attention may end early
-        self._repairs = 0  # when it began
         self._look_at = 0.0
         self._glancing = False
+        self._until_confirmed = False  # attention may end early
+        self._repairs = 0  # when it began
 
     # Getters.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.ticker.world import REFUSED, World, frame
 from tickloom.ticker.failures import Failure, Kind, from_close, from_status
@@ -28,16 +28,24 @@ class TickerMachine(RuleBasedStateMachine):
 
     # The user.
 
+    @initialize(tokens=TOKENS, mode=st.sampled_from(MODES))
+    def begin(self, tokens: list[int], mode: str) -> None:
+        self.subscribe(tokens, mode)
+        self.start()
+        self.world.run(1)
+
     @rule()
     def start(self) -> None:
         self.world.start()
         self.started = True
 
-    @rule()
-    def stop(self) -> None:
+    @rule(for_good=st.booleans())
+    def stop(self, for_good: bool) -> None:
         self.world.connection.stop()
         self.world.pump()
         self.started = False
+        if not for_good:
+            self.start()
 
     @rule(tokens=TOKENS, mode=st.sampled_from(MODES))
     def subscribe(self, tokens: list[int], mode: str) -> None:
@@ -65,23 +73,30 @@ class TickerMachine(RuleBasedStateMachine):
     def close(self, code: int | None) -> None:
         self.world.lose(from_close(code))
 
-    @rule(failure=FAILURES)
-    def goes_down(self, failure: Failure) -> None:
+    # Faults pass, or every life would end with a new connection, which heals all by itself.
+
+    @rule(failure=FAILURES, seconds=st.floats(0, 60))
+    def goes_down(self, failure: Failure, seconds: float) -> None:
         self.world.server.failure = failure
+        self.world.at(seconds, self.comes_up)
         if self.world.server.open:
             self.world.lose()
 
-    @rule()
-    def refuses_the_token(self) -> None:
+    @rule(seconds=st.floats(0, 60))
+    def refuses_the_token(self, seconds: float) -> None:
         self.world.server.failure = REFUSED
+        self.world.new_token = True
+        self.world.at(seconds, self.comes_up)
 
-    @rule()
     def comes_up(self) -> None:
-        self.world.server.failure = None
+        server = self.world.server
+        server.failure, server.silent, server.frozen, server.hangs = None, False, False, False
 
-    @rule(silent=st.booleans(), frozen=st.booleans(), hangs=st.booleans())
-    def misbehaves(self, silent: bool, frozen: bool, hangs: bool) -> None:
-        self.world.server.silent, self.world.server.frozen, self.world.server.hangs = silent, frozen, hangs
+    @rule(silent=st.booleans(), frozen=st.booleans(), hangs=st.booleans(), seconds=st.floats(0, 20))
+    def misbehaves(self, silent: bool, frozen: bool, hangs: bool, seconds: float) -> None:
+        server = self.world.server
+        server.silent, server.frozen, server.hangs = silent, frozen, hangs
+        self.world.at(seconds, self.comes_up)
 
     @rule(action=st.sampled_from(["subscribe", "unsubscribe", "mode", None]))
     def loses_texts(self, action: str | None) -> None:
@@ -123,7 +138,7 @@ class TickerMachine(RuleBasedStateMachine):
         """However it ended: with a broker that works and a token that is good, the desired state is reached."""
         world = self.world
         server = world.server
-        server.failure, server.hangs, server.silent, server.frozen = None, False, False, False
+        self.comes_up()
         server.loses = lambda _: False
         world.new_token = True
         world.start()

@@ -16,7 +16,7 @@ import pytest
 from tests.unit.ticker.broker import QUICK, SECRET, Broker, Recorder, running, until
 from tests.unit.ticker.world import frame
 from tickloom import AuthenticationFailed, SubscriptionLimit
-from tickloom.ticker import Credentials, Settings, TickerClient
+from tickloom.ticker import ConnectionEvent, Credentials, Settings, TickerClient
 
 INFY, OPTION = 408065, 12345602
 
@@ -321,6 +321,32 @@ def test_a_refused_token_without_a_provider_stays_refused_until_it_is_replaced()
                     client.set_credentials(Credentials("another", "good"))
                 client.set_credentials(SECRET.with_token("good"))
                 await until(client.connected)
+
+    run(main)
+
+
+def test_a_sink_may_set_credentials_when_it_hears_of_the_refusal_and_is_not_called_meanwhile() -> None:
+    class Renewing(Recorder):
+        client: TickerClient
+        inside = False
+
+        def on_connection(self, event: ConnectionEvent) -> None:
+            assert not self.inside
+            self.inside = True
+            super().on_connection(event)
+            if event.state == "authentication_failed":
+                self.client.set_credentials(SECRET.with_token("good"))
+            self.inside = False
+
+    async def main() -> None:
+        async with Broker().running() as broker:
+            broker.accepts = "good"
+            sink, client = Renewing(), client_of(broker)
+            sink.client = client
+            async with running(client, sink):
+                await until(client.connected)
+                assert client.statistics()["sink_errors"] == 0
+                assert sink.states == ["connecting", "authentication_failed", "connecting", "connected"]
 
     run(main)
 
