@@ -211,7 +211,13 @@ def measure(kind: str, packets: int, frames: int, rate: float, seconds: float = 
         try:
             assert server.stdout is not None
             port = int(server.stdout.readline())
-            client = [*command, kind.removesuffix("-busy"), f"--url=ws://127.0.0.1:{port}", f"--seconds={seconds}", *shape]
+            client = [
+                *command,
+                kind.removesuffix("-busy"),
+                f"--url=ws://127.0.0.1:{port}",
+                f"--seconds={seconds}",
+                *shape,
+            ]
             if kind.endswith("-busy"):
                 client.append("--busy")
             done = subprocess.run(client, capture_output=True, text=True, check=True, cwd=REPOSITORY)
@@ -266,10 +272,17 @@ def main() -> int:
     def row(what: str, ours: float, theirs: float, unit: str, ratio: float, asked: float) -> None:
         rows.append({"row": what, "ours": ours, "vendor": theirs, "ratio": ratio, "asked": asked})
         holds = "yes" if ratio >= asked else "NO"
-        print(f"| {what:48} | {ours:12,.1f} | {theirs:12,.1f} | {unit:7} | {ratio:7.1f}x | ≥ {asked:5g}x | {holds:5} |", flush=True)
+        print(
+            f"| {what:48} | {ours:12,.1f} | {theirs:12,.1f} | {unit:7} | {ratio:7.1f}x | ≥ {asked:5g}x | {holds:5} |",
+            flush=True,
+        )
 
-    print("| end to end, full packets, 7 intervals            |         ours |     vendor's | unit    |    ratio |    asked | holds |")
-    print("|--------------------------------------------------|-------------:|-------------:|---------|---------:|---------:|-------|")
+    print(
+        "| end to end, full packets, 7 intervals            |         ours |     vendor's | unit    |    ratio |    asked | holds |"
+    )
+    print(
+        "|--------------------------------------------------|-------------:|-------------:|---------|---------:|---------:|-------|"
+    )
     for packets, frames, field, what, asked in (
         (50, 4_000, "cpu_ns", "CPU a tick, 50 packets a frame, flat out", 100),
         (1, 60_000, "ticks_s", "ticks a second, 1 packet a frame, flat out", 10),

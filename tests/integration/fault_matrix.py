@@ -168,7 +168,9 @@ async def hostile_messages(messages: int) -> Row:
         f"{messages:,} of {len(kinds)} kinds: {lost} disconnections, {delivered:,} of {good:,} good ticks, "
         f"packets {'=' if conserved else '≠'} ticks + rejected"
     )
-    return Row("hostile messages", "none disconnects, every good tick", found, lost == 0 and delivered == good and conserved)
+    return Row(
+        "hostile messages", "none disconnects, every good tick", found, lost == 0 and delivered == good and conserved
+    )
 
 
 async def refused_token() -> Row:
@@ -239,7 +241,9 @@ async def mixed(cycles: int) -> Row:
         await ticker.stop()
         await task
     found = f"{cycles:,} cycles, 3,000 tokens: {lost} with something lost, threads {threads:+}, descriptors {files:+}"
-    return Row("mixed faults", "nothing lost, threads +0, descriptors +2", found, not lost and threads <= 0 and files <= 2)
+    return Row(
+        "mixed faults", "nothing lost, threads +0, descriptors +2", found, not lost and threads <= 0 and files <= 2
+    )
 
 
 async def table(quick: bool) -> list[Row]:
