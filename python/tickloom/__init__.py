@@ -11,7 +11,9 @@ Importing this package imports numpy and the compiled core and nothing else: no 
 event loop, no look at the environment.
 """
 
+import importlib
 import warnings
+from typing import TYPE_CHECKING, Any
 
 from tickloom._core import DEBUG_BUILD, Bar, Candles, ClosedBar, Engine, Panel, PriceScales, Tick, TickBatch, parse
 from tickloom.candles import signed_volume
@@ -27,6 +29,10 @@ from tickloom.errors import (
 )
 from tickloom.model import BarSource, Flags, TimeSource, ist, to_ns
 
+if TYPE_CHECKING:
+    from tickloom import events, sources
+    from tickloom.feed import Feed
+
 if DEBUG_BUILD:
     warnings.warn("tickloom's core is a debug build and many times slower: make wheel", RuntimeWarning, stacklevel=2)
 
@@ -41,6 +47,7 @@ __all__ = [
     "ConnectionFailed",
     "DecodeError",
     "Engine",
+    "Feed",
     "FeedStale",
     "Flags",
     "MissingExtra",
@@ -53,8 +60,19 @@ __all__ = [
     "TimeSource",
     "UnknownInstrument",
     "__version__",
+    "events",
     "ist",
     "parse",
     "signed_volume",
+    "sources",
     "to_ns",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What opens sockets and event loops is imported when it is asked for, not by everybody who parses a frame.
+    if name == "Feed":
+        return importlib.import_module("tickloom.feed").Feed
+    if name in {"events", "sources"}:
+        return importlib.import_module(f"tickloom.{name}")
+    raise AttributeError(f"module 'tickloom' has no attribute {name!r}")

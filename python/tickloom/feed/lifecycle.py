@@ -1,0 +1,29 @@
+"""Lifecycle: feeds that are still running when the interpreter ends are stopped (stage feed)."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tickloom.feed.facade import Feed
+
+__all__ = ["running"]
+
+running: weakref.WeakSet[Feed] = weakref.WeakSet()
+"""The feeds to stop."""
+
+# A process must not take longer than this to end, whatever its callbacks do.
+_AT_EXIT = 1.0
+
+
+def _stop_all() -> None:
+    for feed in list(running):
+        # A forked child has the objects, but not the threads.
+        if feed.process == os.getpid():
+            feed.stop(timeout=_AT_EXIT)
+
+
+atexit.register(_stop_all)

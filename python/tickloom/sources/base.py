@@ -1,0 +1,60 @@
+"""Base: what a source of frames is, and what it delivers to (stage sources).
+
+```
+Source.run(sink) ──▶ sink.on_frame(bytes) · sink.on_text(str) · sink.on_connection(ConnectionEvent)
+```
+
+A live broker, a replayed journal and a simulated exchange look the same from here, so a strategy that runs on one
+runs on all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tickloom.ticker.messages import ConnectionEvent
+
+__all__ = ["Sink", "Source"]
+
+
+class Sink(Protocol):
+    """Where a source delivers. Called on the reader's thread, one call at a time; never raises, and returns at once
+    unless the feed's queue was told to block."""
+
+    def on_frame(self, frame: bytes, received_ns: int, connection: int) -> None:
+        """One binary WebSocket message, heartbeats included. `received_ns`: when it was read, nanoseconds UTC."""
+
+    def on_text(self, text: str, received_ns: int, connection: int) -> None:
+        """One text message as it came."""
+
+    def on_connection(self, event: ConnectionEvent) -> None:
+        """A connection changed its state."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where frames come from.
+
+    Three attributes are optional. `live` (bool, True without it): the wall clock closes quiet bars; a journal has
+    its own time and says False. `clock` (a function without arguments, `time.time_ns` without it): the time at the
+    exchange, nanoseconds UTC, for markets that run at another time than ours. `symbols` (a mapping of names to
+    tokens): lets a feed subscribe by name.
+    """
+
+    name: str
+
+    async def run(self, sink: Sink) -> None:
+        """Delivers until cancelled, or until there is nothing more. May be run again afterwards."""
+
+    def subscribe(self, tokens: Sequence[int], mode: str) -> None:
+        """Wants these instruments in this mode: `ltp`, `quote` or `full`. Before `run` from any thread, during it on
+        its loop's thread only. Raises ValueError for what the broker would refuse."""
+
+    def unsubscribe(self, tokens: Sequence[int]) -> None:
+        """No longer wants these instruments; those that were not wanted are ignored. Threads as for `subscribe`."""
+
+    def subscriptions(self) -> Mapping[int, str]:
+        """What is wanted: the mode of each token. Safe from any thread."""
