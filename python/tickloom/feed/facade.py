@@ -256,7 +256,7 @@ class Feed(Listening):
 
     def _open_tee(self) -> Tee | None:
         if self._record is None or not isinstance(self._record, (str, os.PathLike)):
-            return cast("Tee | None", self._record)
+            return self._record
         # Only who records needs it.
         from tickloom.sources.recorder import Recorder  # noqa: PLC0415
 

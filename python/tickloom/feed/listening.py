@@ -40,8 +40,6 @@ __all__ = ["Listening"]
 
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound="Callable[..., object]")
-Instruments = "Iterable[int | str] | int | str | None"
-
 NEWS = (Ticks, BarClosed, BarRevised, Connection, Gap, Stale, Order, BrokerError, Message)
 """What `events()` gives if it is not told: all but `BarUpdate`, of which there is one a bar and tick."""
 
@@ -199,9 +197,10 @@ class Listening:
         return self._session is not None and self._session.alive
 
     def _wait_on(self, kind: type[Event], symbols: Any, interval: str | timedelta | None) -> Stream:
-        if not self.running:
+        session = self._session
+        if session is None or not session.alive:
             raise ConnectionFailed("the feed does not run")
-        if self._session is not None and threading.current_thread() is self._session.thread:
+        if threading.current_thread() is session.thread:
             raise RuntimeError("the reader cannot wait for itself: no waiting in inline callbacks")
         return self.events(kind, symbols=symbols, interval=interval, policy="drop_oldest")
 

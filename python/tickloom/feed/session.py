@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import selectors
 import threading
@@ -104,16 +105,15 @@ class Session:
             return
         future = self._orders.ask(what)
         loop = self._loop
-        try:
-            if loop is not None:
+        if loop is not None:
+            # Closed if the source has ended just now.
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._orders.obey)
-        except RuntimeError:
-            # The loop has just been closed.
-            pass
         self._hub.nudge()
         while True:
             try:
-                return future.result(0.1)
+                future.result(0.1)
+                return
             except concurrent.futures.TimeoutError:
                 if future.done():
                     raise
@@ -128,11 +128,9 @@ class Session:
         self._hub.relax()
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
-            try:
+            # Closed if it has ended by itself.
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(task.cancel)
-            except RuntimeError:
-                # It has ended by itself.
-                pass
         if threading.current_thread() is self.thread:
             return
         self.thread.join(timeout)

@@ -27,8 +27,7 @@ class Histogram:
         """Counts one duration; one below zero (two clocks) as nothing."""
         if ns > 0:
             self.counts[min((ns // 1_000).bit_length(), _BUCKETS - 1)] += 1
-            if ns > self.largest_ns:
-                self.largest_ns = ns
+            self.largest_ns = max(self.largest_ns, ns)
         else:
             self.counts[0] += 1
 
@@ -63,7 +62,7 @@ class Lags:
     """Where the time goes from the exchange to your code."""
 
     exchange_to_receive: Histogram
-    """From the exchange's stamp, which has whole seconds, to the frame's arrival; of every 16th frame, full mode only."""
+    """From the exchange's stamp, in whole seconds, to the frame's arrival; of every 16th frame, full mode only."""
     receive_to_engine: Histogram
     """From the frame's arrival to its bars updated; of every 16th frame."""
     receive_to_callback: Histogram

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["Kite", "Market", "Recorder", "Replay", "Simulator", "Sink", "Source"]
 
 _HOMES = {
-    "Kite": "kite", "Recorder": "recorder", "Replay": "replay", "Simulator": "simulated", "Sink": "base", "Source": "base",
-}  # fmt: skip
+    "Kite": "kite",
+    "Recorder": "recorder",
+    "Replay": "replay",
+    "Simulator": "simulated",
+    "Sink": "base",
+    "Source": "base",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -31,7 +32,17 @@ class Fake:
 
     name = "fake"
 
-    def __init__(self, *, script: Callable[[Sink], None] | None = None, error: BaseException | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        script: Callable[[Sink], None] | None = None,
+        error: BaseException | None = None,
+        now_ns: int | None = None,
+    ) -> None:
+        """`now_ns`: what the clock says now; it goes on from there. `script`: delivers, and is then at its end."""
+        if now_ns is not None:
+            ahead = now_ns - time.time_ns()
+            self.clock = lambda: time.time_ns() + ahead
         self.script = script
         self.error = error
         self.wanted: dict[int, str] = {}
@@ -45,20 +56,18 @@ class Fake:
         self._sink, self._loop = sink, asyncio.get_running_loop()
         try:
             if self.script is not None:
-                sink.on_connection(ConnectionEvent("connected", 0, time.time_ns()))
+                sink.on_connection(ConnectionEvent("connected", 0, self.now()))
                 self.script(sink)
                 return
             if self.error is not None:
                 raise self.error
-            sink.on_connection(ConnectionEvent("connecting", 0, time.time_ns()))
-            sink.on_connection(ConnectionEvent("connected", 0, time.time_ns()))
+            sink.on_connection(ConnectionEvent("connecting", 0, self.now()))
+            sink.on_connection(ConnectionEvent("connected", 0, self.now()))
             await asyncio.Event().wait()
         finally:
             self._loop = None
 
     def subscribe(self, tokens: Sequence[int], mode: str) -> None:
-        import threading
-
         self.threads.append(threading.current_thread().name)
         if len(self.wanted.keys() | set(tokens)) > 3_000:
             raise ValueError("more than 3000 instruments")
@@ -72,20 +81,27 @@ class Fake:
 
     def send(self, frame: bytes, received_ns: int | None = None, connection: int = 0) -> None:
         """One frame, as if it had just come."""
-        self._do(lambda sink: sink.on_frame(frame, time.time_ns() if received_ns is None else received_ns, connection))
+        received_ns = self.now() if received_ns is None else received_ns
+        self._do(lambda sink: sink.on_frame(frame, received_ns, connection))
+
+    def now(self) -> int:
+        """The time at this exchange."""
+        return getattr(self, "clock", time.time_ns)()
 
     def text(self, text: str, connection: int = 0) -> None:
         """One text."""
-        self._do(lambda sink: sink.on_text(text, time.time_ns(), connection))
+        self._do(lambda sink: sink.on_text(text, self.now(), connection))
 
     def state(self, state: str, connection: int = 0, **more: object) -> None:
         """A connection's state."""
-        event = ConnectionEvent(state, connection, time.time_ns(), **more)  # type: ignore[arg-type]
+        event = ConnectionEvent(state, connection, self.now(), **more)  # type: ignore[arg-type]
         self._do(lambda sink: sink.on_connection(event))
 
     def _do(self, what: Callable[[Sink], None]) -> None:
+        until(lambda: self._loop is not None)
         loop, sink = self._loop, self._sink
-        assert loop is not None and sink is not None
+        assert loop is not None
+        assert sink is not None
         loop.call_soon_threadsafe(what, sink)
 
 
