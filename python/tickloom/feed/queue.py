@@ -145,9 +145,10 @@ class Queue:
         """Offers an item; under ``block`` returns once there is room, or the queue was closed."""
         account, events = self._account, weight(item)
         with self._changed:
-            account.offered += events
             if self._patient:
                 self._wait_for_room()
+            # Counted in one go after the wait: a queue that was given up meanwhile has handed in its figures.
+            account.offered += events
             if self._closed:
                 account.dropped += events
                 return

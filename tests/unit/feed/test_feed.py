@@ -10,6 +10,7 @@ import time
 import pytest
 
 import tickloom as tl
+from tests.oracle import frames
 from tests.oracle.sessions import ist
 from tests.unit.feed.fake import INFY, TCS, Fake, frame_of, full, until
 from tickloom.events import (
@@ -204,10 +205,10 @@ def test_a_callback_that_raises_is_logged_once_and_touches_nothing(
 
 def test_a_callback_that_sleeps_delays_no_candle_and_every_event_is_accounted_for(source: Fake) -> None:
     feed = tl.Feed(source, queue=8)
-    frames: list[int] = []
+    seen: list[int] = []
 
     def slow(event: Ticks) -> None:
-        frames.append(event.frames)
+        seen.append(event.frames)
         time.sleep(0.3)
 
     feed.on_tick(slow)
@@ -216,11 +217,11 @@ def test_a_callback_that_sleeps_delays_no_candle_and_every_event_is_accounted_fo
         for number in range(1, 201):
             source.send(full(INFY, 10_000 + number, number, MORNING))
         until(lambda: getattr(feed.candles(INFY, "1m").forming, "volume", 0) == 199, 0.25)
-        until(lambda: sum(frames) == 200)
+        until(lambda: sum(seen) == 200)
         assert feed.status().connected
     account = feed.status().callbacks
     assert account.offered == 200 == account.delivered + account.dropped
-    assert account.delivered == len(frames) < 20
+    assert account.delivered == len(seen) < 20
 
 
 def test_stop_does_not_wait_for_a_callback_that_hangs(source: Fake) -> None:
@@ -288,9 +289,11 @@ def test_updates_of_the_forming_bar_come_once_a_change(source: Fake) -> None:
     updates: list[BarUpdate] = []
     feed.on(BarUpdate, updates.append, interval="1m")
     with feed:
-        for volume in (0, 10, 10, 10, 30):
+        for number, volume in enumerate((0, 10, 10, 10, 30), 1):
             source.send(full(INFY, 10_000 + volume, volume, MORNING))
-        until(lambda: feed.status().callbacks.delivered == 5)
+            until(lambda number=number: len(feed.status().lags.receive_to_callback) == number)
+            # Handed over, and looked at a moment later.
+            time.sleep(0.02)
     assert [update.bar.volume for update in updates] == [10, 30]
     assert {update.interval for update in updates} == {"1m"}
 
@@ -299,12 +302,20 @@ def test_a_late_tick_revises_a_bar(source: Fake) -> None:
     feed = tl.Feed(source, ["1s"], revise=60)
     bars: list[Event] = []
     feed.on_bar(bars.append, revised=True)
+    feed.engine.track(INFY)
     with feed:
-        for number, at in enumerate((0, 1, 6, 2, 8)):
-            source.send(full(INFY, 10_000 + number, 10 * number, MORNING + at * SECOND), MORNING + 8 * SECOND)
-        # Late by its trade time, which only ever counts in a packet that came in order.
-        until(lambda: any(isinstance(bar, BarClosed) for bar in bars))
-    assert {type(bar) for bar in bars} <= {BarClosed, BarRevised}
+        for at, price, volume in ((0, 10_000, 0), (1, 10_100, 10), (6, 10_200, 20)):
+            source.send(full(INFY, price, volume, MORNING + at * SECOND), MORNING + 8 * SECOND)
+        until(lambda: bars)
+        # The trade of second 6 arrives again from second 1: a print that the exchange was late with.
+        late = frames.full(INFY, 10_300, 35, MORNING + 1 * SECOND, MORNING + 7 * SECOND)
+        source.send(frames.frame(late), MORNING + 8 * SECOND)
+        until(lambda: feed.status().ticks == 4)
+        time.sleep(0.3)
+    assert isinstance(bars[0], BarClosed)
+    revised = [bar for bar in bars if isinstance(bar, BarRevised)]
+    assert len(revised) == feed.engine.stats()["bars_revised"]
+    assert {bar.by for bar in revised} <= {"late tick"}
 
 
 def test_texts_go_to_their_listeners_and_unknown_ones_to_one_hook(source: Fake) -> None:

@@ -1,0 +1,85 @@
+"""Kite: the broker's live feed as a source (stage sources)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tickloom.ticker.client import TickerClient
+from tickloom.ticker.credentials import Credentials
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tickloom.sources.base import Sink
+    from tickloom.ticker.account import TokenProvider
+    from tickloom.ticker.settings import Settings
+
+__all__ = ["Kite"]
+
+URL = "wss://ws.kite.trade"
+
+
+class Kite:
+    """Kite's WebSocket feed, over as many connections as the instruments need.
+
+    A connection holds 3,000 instruments and an API key three connections; `more_keys` are further credentials.
+    `token_provider` is asked for a new access token when the broker refuses one; a refused one is never tried again.
+    `market_open`, called with the time in ns UTC, says whether ticks are to be expected: then a line that only sends
+    heartbeats is made anew. `symbols` maps names to tokens, `settings` are the ticker's. TLS is verified always.
+    The credentials are shown by no method, repr, log or error. Raises as `TickerClient` does.
+    """
+
+    name = "kite"
+    live = True
+
+    def __init__(
+        self,
+        api_key: str,
+        access_token: str,
+        *,
+        url: str = URL,
+        more_keys: Sequence[Credentials] = (),
+        token_provider: TokenProvider | None = None,
+        settings: Settings | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        market_open: Callable[[int], bool] | None = None,
+        symbols: Mapping[str, int] | None = None,
+    ) -> None:
+        self.symbols = dict(symbols or {})
+        self._client = TickerClient(
+            url,
+            credentials=[Credentials(api_key, access_token), *more_keys],
+            settings=settings,
+            token_provider=token_provider,
+            ssl_context=ssl_context,
+            market_open=market_open,
+        )
+        self._wanted: dict[int, str] = {}
+
+    async def run(self, sink: Sink) -> None:
+        """Delivers until cancelled. Raises AuthenticationFailed only if `settings` ask for it."""
+        await self._client.run(sink)
+
+    def subscribe(self, tokens: Sequence[int], mode: str = "full") -> None:
+        """Wants these instruments in this mode. Raises ValueError for a mode that is none, and if they do not fit on
+        the connections; then nothing has changed. Threads as in `Source`."""
+        self._client.subscribe(tokens, mode)
+        # Replaced, not changed: any thread may be reading it.
+        self._wanted = self._client.subscriptions()
+
+    def unsubscribe(self, tokens: Sequence[int]) -> None:
+        """Wants these no longer. Threads as in `Source`."""
+        self._client.unsubscribe(tokens)
+        self._wanted = self._client.subscriptions()
+
+    def subscriptions(self) -> Mapping[int, str]:
+        """The mode of each wanted token."""
+        return self._wanted
+
+    def set_credentials(self, credentials: Credentials) -> None:
+        """Takes a new access token of a key; during `run` on its loop's thread only."""
+        self._client.set_credentials(credentials)
+
+    def __repr__(self) -> str:
+        return f"<Kite: {len(self._wanted)} instruments>"
