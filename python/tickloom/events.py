@@ -42,8 +42,7 @@ class Ticks(Event):
     """The ticks of one frame; iterate to get each as a `Tick`.
 
     `time_ns` is when the frame was received. If the listener was slow under the policy ``conflate``, one event stands
-    for `frames` of them and holds the newest tick of each instrument; an older one may then come without its depth
-    only if that is how it was sent.
+    for `frames` of them and holds the newest tick of each instrument.
     """
 
     batch: TickBatch

@@ -21,8 +21,8 @@ ERRORS = {
     "UnknownInstrument",
 }
 PUBLIC = ERRORS | {
-    "__version__", "parse", "Bar", "BarSource", "Candles", "ClosedBar", "Engine", "Feed", "Flags", "Panel", "PriceScales",
-    "Tick", "TickBatch", "TimeSource", "events", "ist", "signed_volume", "sources", "to_ns",
+    "__version__", "parse", "Bar", "BarSource", "Candles", "ClosedBar", "Engine", "Feed", "Flags", "Panel",
+    "PriceScales", "Tick", "TickBatch", "TimeSource", "events", "ist", "signed_volume", "sources", "to_ns",
 }  # fmt: skip
 
 

@@ -91,10 +91,13 @@ class Feed(Listening):
     # Run it.
 
     def start(self) -> None:
-        """Starts the threads and returns; does nothing if it runs. Raises what opening the journal raises."""
+        """Starts the threads and returns; does nothing if it runs. Raises what opening the journal raises, and
+        RuntimeError if a `stop` has not come to its end."""
         self._check_process()
         with self._lock:
-            if self.running:
+            if self._session is not None and self._session.alive:
+                if self._session.stopping:
+                    raise RuntimeError("the feed is still stopping: its reader is in a callback or its source hangs")
                 return
             self.process = self.process or os.getpid()
             self._reader.tee = self._open_tee()
@@ -140,6 +143,7 @@ class Feed(Listening):
             and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         )  # fmt: skip
         self._woken.clear()
+        self._exit = None
         self._blocking = True
         try:
             if handled:

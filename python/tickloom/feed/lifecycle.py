@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,11 @@ _AT_EXIT = 1.0
 
 
 def _stop_all() -> None:
+    deadline = time.monotonic() + _AT_EXIT
     for feed in list(running):
         # A forked child has the objects, but not the threads.
         if feed.process == os.getpid():
-            feed.stop(timeout=_AT_EXIT)
+            feed.stop(timeout=max(deadline - time.monotonic(), 0.05))
 
 
 atexit.register(_stop_all)

@@ -207,7 +207,7 @@ class Listening:
     def _listener(
         self,
         function: Callable[..., object],
-        kinds: tuple[type[Event], ...],
+        kinds: tuple[Any, ...],
         symbols: Iterable[int | str] | int | str | None,
         interval: str | timedelta | None,
     ) -> Listener:

@@ -83,7 +83,8 @@ class Session:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._up = threading.Event()
-        self._stopping = False
+        self.stopping = False
+        """Whether it was told to stop."""
         self.error: BaseException | None = None
         """What ended the source, if it was not the end and not `stop`."""
         self.ended = threading.Event()
@@ -124,7 +125,7 @@ class Session:
     def stop(self, timeout: float) -> None:
         """Ends the source, then the callbacks; waits no longer than `timeout` seconds for both together."""
         deadline = time.monotonic() + timeout
-        self._stopping = True
+        self.stopping = True
         self._hub.relax()
         loop, task = self._loop, self._task
         if loop is not None and task is not None:
@@ -178,7 +179,7 @@ class Session:
         beats = asyncio.create_task(self._beats())
         self._up.set()
         try:
-            if not self._stopping:
+            if not self.stopping:
                 await self._source.run(self._reader)
         finally:
             beats.cancel()

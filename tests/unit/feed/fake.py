@@ -84,6 +84,10 @@ class Fake:
         received_ns = self.now() if received_ns is None else received_ns
         self._do(lambda sink: sink.on_frame(frame, received_ns, connection))
 
+    def deliver(self, what: Callable[[Sink], None]) -> None:
+        """Anything, in one go."""
+        self._do(what)
+
     def now(self) -> int:
         """The time at this exchange."""
         return getattr(self, "clock", time.time_ns)()

@@ -26,6 +26,7 @@ from tickloom.events import (
     Stale,
     Ticks,
 )
+from tickloom.sources.base import Sink
 
 MORNING = ist("2026-07-01 10:00:00")
 SECOND = 1_000_000_000
@@ -122,16 +123,43 @@ def test_a_feed_starts_where_an_event_loop_runs_already(source: Fake) -> None:
         feed = tl.Feed(source)
         feed.subscribe(INFY)
         feed.start()
-        source.send(full(INFY, 12_345, at_ns=MORNING))
-        (tick,) = await asyncio.to_thread(feed.wait_tick, None, 5)
+        waiting = asyncio.create_task(asyncio.to_thread(feed.wait_tick, INFY, 5))
+        while not waiting.done():
+            source.send(full(INFY, 12_345, at_ns=MORNING))
+            await asyncio.sleep(0.01)
         feed.stop()
-        return tick.last_price
+        return (await waiting)[0].last_price
 
-    # The tick may have come before the wait began, so another one is sent until it is over.
-    source_timer = threading.Timer(0.3, lambda: source.send(full(INFY, 12_345, at_ns=MORNING)))
-    source_timer.start()
     assert asyncio.run(notebook()) == 123.45
-    source_timer.join()
+
+
+def test_hostile_messages_between_good_ones_cost_no_tick_and_no_connection(source: Fake) -> None:
+    good = full(INFY, 10_000, 5, MORNING)
+    hostile = [
+        b"", b"\x00", b"\xff" * 7, b"\x00\x01", b"\x00\x01\x00\xb8", good[:-1], b"\x00\x02" + good[2:],
+        b"\xff\xff" + good[2:], b"\x00\x01\x00\x03abc", b"\x00\x01\xff\xffabc", bytes(300),
+    ]  # fmt: skip
+    texts = ["", "{", "[" * 100_000, "null", '{"type": "order"}', '{"type": 7, "data": {}}', "\ud800", "1e999"]
+    feed = tl.Feed(source)
+    delivered: list[int] = []
+    feed.on_tick(lambda event: delivered.append(event.frames))
+
+    def flood(sink: Sink) -> None:
+        for number in range(2_000):
+            sink.on_frame(good, source.now(), 0)
+            sink.on_frame(hostile[number % len(hostile)], source.now(), 0)
+            if number % 20 == 0:
+                sink.on_text(texts[number // 20 % len(texts)], source.now(), 0)
+
+    with feed:
+        source.deliver(flood)
+        # Two of the lying frames tell of more packets than the one that they hold, and give that one.
+        wanted = 2_000 + sum(number % len(hostile) in {6, 7} for number in range(2_000))
+        until(lambda: sum(delivered) == wanted)
+        status = feed.status()
+        assert (status.connected, status.reconnects, status.ticks) == (True, 0, wanted)
+        assert status.packets == status.ticks + status.rejected
+    assert conserved(feed)
 
 
 def test_subscriptions_are_changed_on_the_readers_thread_once_it_runs(source: Fake) -> None:

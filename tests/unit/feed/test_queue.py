@@ -155,7 +155,7 @@ def test_bars_are_counted_one_by_one() -> None:
 
 @pytest.mark.parametrize(("limit", "policy"), [(0, "conflate"), (1, "newest")])
 def test_a_wrong_queue_is_refused(limit: int, policy: str) -> None:
-    with pytest.raises(ValueError, match="queue holds|policy is one of"):
+    with pytest.raises(ValueError, match=r"queue holds|policy is one of"):
         Queue(limit, policy)
 
 

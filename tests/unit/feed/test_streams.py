@@ -27,15 +27,14 @@ def test_events_come_in_order_and_end_when_the_feed_stops(source: Fake) -> None:
     async def main() -> list[object]:
         feed = tl.Feed(source)
         stream = feed.events(Ticks, Message)
-        seen: list[object] = []
         async with feed:
             for number in range(20):
                 source.send(full(volume=number, at_ns=MORNING))
                 source.text(f'{{"type": "message", "data": {number}}}')
             threading.Timer(0.3, feed.stop).start()
-            async for event in stream:
-                seen.append(event.data if isinstance(event, Message) else next(iter(event)).volume_traded)
-        return seen
+            return [
+                event.data if isinstance(event, Message) else next(iter(event)).volume_traded async for event in stream
+            ]
 
     assert asyncio.run(main()) == [number for number in range(20) for _ in range(2)]
 
@@ -188,7 +187,7 @@ def test_waiting_in_an_inline_callback_is_refused(source: Fake) -> None:
 def test_bars_reach_a_stream_in_the_order_they_closed(source: Fake) -> None:
     feed = tl.Feed(source, ["1s", "5s"])
     with feed, feed.events(BarClosed, interval="5s") as stream:
-        for second in range(0, 40):
+        for second in range(40):
             at = MORNING + second * SECOND
             source.send(full(INFY, 10_000 + second, second, at), at)
         times = [stream.get(5).bar.time for _ in range(6)]
