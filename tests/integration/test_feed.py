@@ -215,6 +215,15 @@ def test_a_process_ends_at_once_with_its_code_and_a_readable_journal(
     assert sum(1 for _ in tl.sources.Replay(path).records()) > 0
 
 
+def test_a_feed_that_nobody_stopped_is_stopped_when_the_interpreter_ends(tmp_path: Path) -> None:
+    # What was registered first is called last.
+    body = "    feed.start(); feed.wait_tick(timeout=9)"
+    program = script(body)
+    program[4] = 'import atexit; atexit.register(lambda: print("running", feed.running))\n' + program[4]
+    run = subprocess.run([*program, str(tmp_path / "end.tlj")], capture_output=True, text=True, check=True, timeout=30)
+    assert run.stdout.splitlines() == ["ready", "running False"]
+
+
 def test_after_a_fork_a_feed_says_that_it_belongs_to_another_process(tmp_path: Path) -> None:
     body = """
     feed.start(); feed.wait_tick(timeout=9)

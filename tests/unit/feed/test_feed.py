@@ -99,6 +99,8 @@ def test_a_feed_can_be_started_and_stopped_any_number_of_times(source: Fake) -> 
         feed.stop()
         feed.stop()
     assert threading.active_count() == before
+    # Those of the earlier runs are gone.
+    assert len(feed._hub.outlets) == 1
     status = feed.status()
     assert (status.starts, source.runs, status.callbacks.delivered) == (30, 30, 30)
     assert conserved(feed)
@@ -199,9 +201,12 @@ def test_a_callback_may_subscribe_while_the_reader_waits_for_that_callback(sourc
 
     feed.on_tick(on_tick)
     with feed:
+        began = time.monotonic()
         for number in range(20):
             source.send(full(volume=number, at_ns=MORNING))
         until(lambda: len(done) == 20)
+        # The reader is woken for it: without that each would take the tenth of a second of its own look around.
+        assert time.monotonic() - began < 1.5
     account = feed.status().callbacks
     assert (account.offered, account.delivered, account.dropped) == (20, 20, 0)
 
