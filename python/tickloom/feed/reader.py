@@ -61,6 +61,7 @@ class Reader:
         self.frames = self.texts = self.bad_frames = self.reconnects = self.gaps = self.record_errors = 0
         self._up: set[int] = set()
         self._lost: dict[int, int] = {}
+        self._put_down: set[int] = set()
         self._advanced_ns = 0
         self._quiet = {"record": Quiet(), "frame": Quiet(), "text": Quiet(), "connection": Quiet(), "timer": Quiet()}
         self._staleness = None if stale_after is None else Staleness(engine, stale_after, wanted)
@@ -128,6 +129,8 @@ class Reader:
         self.live, self.clock = live, clock
         self._advanced_ns = 0
         self.states.clear()
+        # Those that a stop took down: they come back, but they were not lost.
+        self._put_down = set(self._lost)
 
     def beat(self) -> None:
         """The timer: closes bars that are quiet, and looks who is."""
@@ -185,7 +188,8 @@ class Reader:
         if event.state == "stale":
             self.hub.offer(Stale(event.time_ns, since_ns, connection=connection))
         elif event.state == "connected" and connection in self._lost:
-            self.reconnects += 1
+            self.reconnects += connection not in self._put_down
+            self._put_down.discard(connection)
             self.gaps += 1
             self.hub.offer(Gap(event.time_ns, connection, self._lost.pop(connection)))
 

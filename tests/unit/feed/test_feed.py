@@ -404,6 +404,8 @@ def test_a_stop_is_a_gap_too() -> None:
         source.send(full(INFY, 10_100, 90, MORNING + 5 * SECOND), MORNING + 5 * SECOND)
         until(lambda: feed.status().ticks == 3)
     assert feed.engine.gaps(INFY) == [(MORNING + SECOND, MORNING + 5 * SECOND)]
+    # Nothing was lost: it was asked for.
+    assert (feed.status().gaps, feed.status().reconnects) == (1, 0)
 
 
 def test_a_silent_connection_and_a_silent_instrument_are_flagged(source: Fake) -> None:
