@@ -37,6 +37,7 @@ class Tee(Protocol):
     def write_frame(self, frame: bytes, received_ns: int, connection: int) -> None: ...
     def write_text(self, text: str, received_ns: int, connection: int) -> None: ...
     def write_event(self, event: ConnectionEvent) -> None: ...
+    def write_clock(self, now_ns: int) -> None: ...
     def close(self) -> None: ...
 
 
@@ -137,6 +138,9 @@ class Reader:
         try:
             now_ns = self.clock()
             if self.live:
+                if self.tee is not None:
+                    # With the times that the engine was told, a journal gives the very bars that were live.
+                    self._record("write_clock", now_ns)
                 self.engine.advance(now_ns)
             if self.hub.for_bars:
                 self.offer_bars(now_ns)

@@ -279,6 +279,40 @@ def test_stop_does_not_wait_for_a_callback_that_hangs(source: Fake) -> None:
     hang.set()
 
 
+def test_run_ends_when_another_thread_stops_it_though_a_callback_hangs(source: Fake) -> None:
+    feed = tl.Feed(source)
+    hang, entered = threading.Event(), threading.Event()
+
+    def on_tick(_: Ticks) -> None:
+        entered.set()
+        hang.wait(30)
+
+    def other() -> None:
+        source.send(full(at_ns=MORNING))
+        entered.wait(5)
+        feed.stop(timeout=0.1)
+
+    feed.on_tick(on_tick)
+    thread = threading.Thread(target=other)
+    thread.start()
+    began = time.monotonic()
+    feed.run()
+    assert time.monotonic() - began < 5
+    hang.set()
+    thread.join()
+
+
+def test_run_raises_what_ended_the_source_and_ends_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(OSError, match="no such cable"):
+        tl.Feed(Fake(error=OSError("no such cable"))).run()
+    assert "the source fake failed" in caplog.text
+    calls: list[Ticks] = []
+    feed = tl.Feed(Fake(now_ns=MORNING, script=lambda sink: [sink.on_frame(full(at_ns=MORNING), MORNING, 0)] * 3))
+    feed.on_tick(lambda event: [time.sleep(0.2), calls.append(event)])
+    feed.run()
+    assert len(calls) == 1
+
+
 @pytest.mark.parametrize("inline", [False, True])
 def test_a_callback_may_stop_the_feed(source: Fake, inline: bool) -> None:
     feed = tl.Feed(source, inline=inline)
