@@ -97,7 +97,7 @@ def serve(options: argparse.Namespace) -> None:
                     await asyncio.sleep(0)
 
     async def run() -> None:
-        server = await picows.ws_create_server(lambda request: Server(), "127.0.0.1", 0)
+        server = await picows.ws_create_server(lambda _: Server(), "127.0.0.1", 0)
         print(server.sockets[0].getsockname()[1], flush=True)
         await asyncio.sleep(600)
 
@@ -297,7 +297,7 @@ def main() -> int:
         for kind, at_least in (("ours", asked), ("ours-busy", asked_busy)):
             ours = best(kind, turns, packets=packets, frames=frames, rate=rate)["p50_us"]
             how = "busy-polling" if kind.endswith("busy") else "blocking"
-            row(f"p50 send to candle, {packets} × {rate}/s, {how}", ours, theirs, "µs", theirs / ours, at_least)
+            row(f"p50 send to candle, {packets} x {rate}/s, {how}", ours, theirs, "µs", theirs / ours, at_least)
     return 0
 
 
