@@ -277,12 +277,9 @@ def main() -> int:
             flush=True,
         )
 
-    print(
-        "| end to end, full packets, 7 intervals            |         ours |     vendor's | unit    |    ratio |    asked | holds |"
-    )
-    print(
-        "|--------------------------------------------------|-------------:|-------------:|---------|---------:|---------:|-------|"
-    )
+    heads = [("end to end, full packets, 7 intervals", 48), ("ours", 12), ("vendor's", 12), ("unit", 7), ("ratio", 8)]
+    print("| " + " | ".join(f"{head:{width}}" for head, width in [*heads, ("asked", 8), ("holds", 5)]) + " |")
+    print("|" + "|".join("-" * (width + 2) for _, width in [*heads, ("", 8), ("", 5)]) + "|")
     for packets, frames, field, what, asked in (
         (50, 4_000, "cpu_ns", "CPU a tick, 50 packets a frame, flat out", 100),
         (1, 60_000, "ticks_s", "ticks a second, 1 packet a frame, flat out", 10),
