@@ -20,7 +20,6 @@ from tickloom import _core
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benches" / "results" / "latest.json"
 UNITS = {"ps": 1e-3, "ns": 1.0, "µs": 1e3, "ms": 1e6, "s": 1e9}
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->"
 
 
 def machine() -> dict[str, Any]:
@@ -87,10 +86,10 @@ def full_day() -> dict[str, Any]:
     return result
 
 
-def between_marks(path: Path, shown: str) -> None:
-    """Replaces what stands between the marks of a document."""
-    text = path.read_text()
-    before, after = text.index(BEGIN) + len(BEGIN), text.index(END)
+def between_marks(path: Path, shown: str, name: str = "table") -> None:
+    """Replaces what stands between the marks of that name in a document."""
+    text, begin = path.read_text(), f"<!-- {name}: begin -->\n"
+    before, after = text.index(begin) + len(begin), text.index(f"<!-- {name}: end -->")
     path.write_text(text[:before] + shown + text[after:])
 
 

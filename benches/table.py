@@ -146,8 +146,12 @@ def rust_cells(results: dict[str, Any]) -> list[list[str]]:
 def markdown(results: dict[str, Any]) -> str:
     """The table as docs/performance.md shows it."""
     rows = [cells(line) for line in results["lines"]] + memory_cells(results) + rust_cells(results)
-    widths = [max(len(row[column]) for row in [HEAD, *rows]) for column in range(len(HEAD))]
-    right = {1, 2, 4, 5, 6}
+    return laid_out(HEAD, rows, right={1, 2, 4, 5, 6})
+
+
+def laid_out(head: list[str], rows: list[list[str]], right: set[int]) -> str:
+    """A table with its columns aligned, those of `right` to the right."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
     def shown(row: list[str]) -> str:
         padded = (
@@ -156,7 +160,7 @@ def markdown(results: dict[str, Any]) -> str:
         return "| " + " | ".join(padded) + " |"
 
     rule = "|" + "|".join("-" * (w + 1) + (":" if i in right else "-") for i, w in enumerate(widths)) + "|"
-    return "\n".join([shown(HEAD), rule, *map(shown, rows)])
+    return "\n".join([shown(head), rule, *map(shown, rows)])
 
 
 def provenance(results: dict[str, Any]) -> str:
@@ -173,6 +177,30 @@ def provenance(results: dict[str, Any]) -> str:
 def page(results: dict[str, Any]) -> str:
     """What stands between the marks of docs/performance.md."""
     return f"\n{provenance(results)}\n\n{markdown(results)}\n\n"
+
+
+LIVE_HEAD = [
+    "end to end, full packets, 7 intervals",
+    "ours",
+    "vendor's + plain builder",
+    "unit",
+    "ratio",
+    "asked",
+    "holds",
+]
+
+
+def live_cells(line: dict[str, Any]) -> list[str]:
+    """One line of `benches.live`: the ratio says how many times better ours is."""
+    holds = "yes" if line["ratio"] >= line["asked"] else "NO"
+    figures = [number(line["ours"]), number(line["vendor"]), line["unit"], f"{number(line['ratio'])}x"]
+    return [line["row"], *figures, f"≥ {line['asked']:g}x", holds]
+
+
+def live_page(results: dict[str, Any]) -> str:
+    """What stands between the marks of the end-to-end table in docs/performance.md."""
+    rows = [live_cells(line) for line in results["lines"]]
+    return f"\n{provenance(results)}\n\n{laid_out(LIVE_HEAD, rows, right={1, 2, 4, 5})}\n\n"
 
 
 FRONT = (

@@ -13,7 +13,6 @@ import pytest
 
 from benches import table
 
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->"
 FIGURE = re.compile(r"\d[\d.,]*\s?(?:ns|µs|ms|MB|x|times)\b")
 
 
@@ -23,23 +22,25 @@ def results(repository: Path) -> dict[str, Any]:
     return json.loads((repository / "benches/results/latest.json").read_text())
 
 
-def split(path: Path) -> tuple[str, str]:
-    """The text outside the marks, and that between them."""
-    before, rest = path.read_text().split(BEGIN)
-    inside, after = rest.split(END)
+def split(text: str, name: str = "table") -> tuple[str, str]:
+    """The text outside the marks of that name, and that between them."""
+    before, rest = text.split(f"<!-- {name}: begin -->\n")
+    inside, after = rest.split(f"<!-- {name}: end -->")
     return before + after, inside
 
 
 def test_the_performance_page_shows_the_measured_table_and_no_other_figure(
     repository: Path, results: dict[str, Any]
 ) -> None:
-    outside, inside = split(repository / "docs/performance.md")
+    outside, inside = split((repository / "docs/performance.md").read_text())
     assert inside == table.page(results)
+    outside, inside = split(outside, "live")
+    assert inside == table.live_page(json.loads((repository / "benches/results/live.json").read_text()))
     assert FIGURE.findall(outside) == []
 
 
 def test_the_front_page_shows_measured_figures_only(repository: Path, results: dict[str, Any]) -> None:
-    outside, inside = split(repository / "README.md")
+    outside, inside = split((repository / "README.md").read_text())
     assert inside == table.front(results)
     assert FIGURE.findall(outside) == []
 
