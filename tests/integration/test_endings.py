@@ -16,7 +16,6 @@ from tests.integration.endings import AT_MOST, CASES, Case, run, serve
 from tickloom.sources.exchange import Exchange
 from tickloom.sources.journal import Journal
 
-
 # The command runs these too; each takes the second that a callback which hangs is waited for, or is like another.
 LONGER = {"SIGINT, a callback hangs", "SIGTERM, a callback hangs", "SIGINT, the server is gone", "the end of main"}
 
