@@ -1,8 +1,8 @@
 """Callbacks that sleep or raise: what they cost the candles, the connection and the account of the events.
 
 `python -m tests.integration.slow_callbacks` prints the table; `--quick` is what the tests run. A server process stamps
-each frame with the time of its sending, the packet's price; a sink around the feed's reader takes the time again when the
-engine has it. Both clocks are one.
+each frame with the time of its sending, the packet's price; a sink around the feed's reader takes the time again when
+the engine has it. Both clocks are one.
 """
 
 from __future__ import annotations
@@ -187,10 +187,11 @@ def main() -> int:
     held = True
     for row in table(["conflate", "drop_oldest"], list(CALLBACKS), 1.2 if options.quick else 8, options.rate):
         held &= row.holds
+        account = f"{row.offered:>7,} = {row.delivered:>9,} + {row.dropped:>7,}"
+        holds = "yes" if row.holds else "NO"
         sys.stdout.write(
             f"| {row.policy:11} | {row.callback:24} | {row.sent:>7,} | {row.engine:>7,} | "
-            f"p99 {row.p99 * 1e3:>7.2f} ms | {row.disconnections:>4} | {row.offered:>7,} = {row.delivered:>9,} + {row.dropped:>7,} | "
-            f"{row.errors:>6,} | {'yes' if row.holds else 'NO':5} |\n"
+            f"p99 {row.p99 * 1e3:>7.2f} ms | {row.disconnections:>4} | {account} | {row.errors:>6,} | {holds:5} |\n"
         )
         sys.stdout.flush()
     return 0 if held else 1
