@@ -100,9 +100,9 @@ def test_a_ping_is_answered_with_its_own_words(size: int) -> None:
 
 def test_pieces_are_put_together_once() -> None:
     pieces = wire.Pieces()
-    assert pieces.add(wire.TEXT_FRAME, b"a", final=False) is None
-    assert pieces.add(wire.CONTINUATION_FRAME, b"b", final=False) is None
-    assert pieces.add(wire.CONTINUATION_FRAME, b"c", final=True) == b"abc"
-    assert pieces.add(wire.BINARY_FRAME, b"d", final=True) == b"d"
+    assert pieces.add(b"a", first=True, final=False) is None
+    assert pieces.add(b"b", first=False, final=False) is None
+    assert pieces.add(b"c", first=False, final=True) == b"abc"
+    assert pieces.add(b"d", first=True, final=True) == b"d"
     with pytest.raises(wire.BrokenRules, match="without a beginning"):
-        pieces.add(wire.CONTINUATION_FRAME, b"e", final=True)
+        pieces.add(b"e", first=False, final=True)

@@ -101,7 +101,8 @@ class Client(WSListener):
             self._send(wire.PONG_FRAME, frame.get_payload_as_bytes())
         elif kind in {WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION}:
             try:
-                message = self._pieces.add(int(kind), frame.get_payload_as_bytes(), final=frame.fin)
+                first = kind != WSMsgType.CONTINUATION
+                message = self._pieces.add(frame.get_payload_as_bytes(), first=first, final=frame.fin)
             except wire.BrokenRules as error:
                 self.close(error.code, str(error))
                 return

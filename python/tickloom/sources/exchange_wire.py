@@ -27,7 +27,7 @@ _INDEX_SIZES = {"ltp": 8, "quote": 28, "full": 32}
 _COUNT = struct.Struct(">H")
 _HEAD = struct.Struct(">HI")
 
-CONTINUATION_FRAME, TEXT_FRAME, BINARY_FRAME, CLOSE_FRAME, PONG_FRAME = 0x0, 0x1, 0x2, 0x8, 0xA
+TEXT_FRAME, BINARY_FRAME, CLOSE_FRAME, PONG_FRAME = 0x1, 0x2, 0x8, 0xA
 # The codes that stand for what was seen on the line; they are never sent on it.
 UNSENDABLE_CODES = frozenset({1005, 1006, 1015})
 
@@ -99,9 +99,9 @@ class Pieces:
         self._parts: list[bytes] = []
         self._begun = False
 
-    def add(self, opcode: int, payload: bytes, *, final: bool) -> bytes | None:
+    def add(self, payload: bytes, *, first: bool, final: bool) -> bytes | None:
         """The message when it is whole, before that None. Raises BrokenRules."""
-        if (opcode == CONTINUATION_FRAME) != self._begun:
+        if first == self._begun:
             raise BrokenRules(1002, "a message began in another" if self._begun else "a message without a beginning")
         self._parts.append(payload)
         if sum(map(len, self._parts)) > LONGEST_REQUEST:
