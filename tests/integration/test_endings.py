@@ -27,7 +27,7 @@ def test_a_process_that_records_at_full_pace_ends_soon_with_its_code_and_what_it
     with serve() as exchange:
         end = run(case, exchange, tmp_path)
     assert end.holds, end
-    if "hangs" not in case.name:
+    if "hangs" not in case.name and not case.killed:
         # The reader was stopped before the journal was closed, so not even the last block is missing.
         assert end.recorded == end.received, end
 
