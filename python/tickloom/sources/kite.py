@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from tickloom.ticker.client import TickerClient
@@ -27,6 +28,7 @@ class Kite:
     `token_provider` is asked for a new access token when the broker refuses one; a refused one is never tried again.
     `market_open`, called with the time in ns UTC, says whether ticks are to be expected: then a line that only sends
     heartbeats is made anew. `symbols` maps names to tokens, `settings` are the ticker's. TLS is verified always.
+    `clock` gives the time at the exchange in ns UTC, for a simulated one that runs at another time than ours.
     The credentials are shown by no method, repr, log or error. Raises as `TickerClient` does.
     """
 
@@ -45,8 +47,10 @@ class Kite:
         ssl_context: ssl.SSLContext | None = None,
         market_open: Callable[[int], bool] | None = None,
         symbols: Mapping[str, int] | None = None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.symbols = dict(symbols or {})
+        self.clock = clock
         self._client = TickerClient(
             url,
             credentials=[Credentials(api_key, access_token), *more_keys],
@@ -54,6 +58,7 @@ class Kite:
             token_provider=token_provider,
             ssl_context=ssl_context,
             market_open=market_open,
+            clock=clock,
         )
         self._wanted: dict[int, str] = {}
 
