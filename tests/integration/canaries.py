@@ -123,6 +123,8 @@ class Net(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.records += 1
         self.add(f"log {record.name}", f"{self.format(record)} {record.args!r} {record.__dict__!r}")
+        if record.exc_info and record.exc_info[1] is not None:
+            self.error(f"traceback in log {record.name}", record.exc_info[1])
 
     def add(self, where: str, what: object) -> None:
         """Something that a person might see."""
@@ -200,7 +202,15 @@ def _inside(each: object) -> Iterator[Any]:
 def listening() -> Iterator[Net]:
     """All loggers there are, and those that come, say everything for a while, and are heard."""
     net, root = Net(), logging.getLogger()
-    names = ["picows", "asyncio", "websockets", "aiofastnet", "tickloom", *logging.Logger.manager.loggerDict]
+    names = [
+        "picows",
+        "asyncio",
+        "websockets",
+        "autobahn",
+        "aiofastnet",
+        "tickloom",
+        *logging.Logger.manager.loggerDict,
+    ]
     loggers = [root, *map(logging.getLogger, names)]
     before = [(logger, logger.level, logger.disabled, logger.propagate) for logger in loggers]
     for logger in loggers:

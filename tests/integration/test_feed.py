@@ -202,6 +202,7 @@ def test_a_feed_that_nobody_stopped_is_stopped_when_the_interpreter_ends(tmp_pat
     program[4] = 'import atexit; atexit.register(lambda: print("running", feed.running))\n' + program[4]
     run = subprocess.run([*program, str(tmp_path / "end.tlj")], capture_output=True, text=True, check=True, timeout=30)
     assert run.stdout.splitlines() == ["ready", "running False"]
+    assert run.stderr == ""
 
 
 def test_after_a_fork_a_feed_says_that_it_belongs_to_another_process(tmp_path: Path) -> None:
