@@ -21,7 +21,7 @@ class Line(WSListener):
         self.frames: list[tuple[float, bytes]] = []
         self.texts: list[dict[str, Any]] = []
         self.raw_texts: list[bytes] = []
-        self.pongs = 0
+        self.pongs: list[bytes] = []
         self.close_code: int | None = None
         self.ended_at: float | None = None
 
@@ -37,7 +37,7 @@ class Line(WSListener):
             with contextlib.suppress(ValueError):
                 self.texts.append(json.loads(payload))
         elif kind == WSMsgType.PONG:
-            self.pongs += 1
+            self.pongs.append(payload)
         elif kind == WSMsgType.CLOSE:
             self.close_code = int.from_bytes(payload[:2], "big") if payload else 0
             transport.send(WSMsgType.CLOSE, payload[:2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,9 @@ import pytest
 
 from tests.integration.lines import connect, play, until
 from tests.integration.vendor import named, run
+from tickloom.sources import exchange_wire as wire
 from tickloom.sources.exchange import Exchange
+from tickloom.sources.exchange_rules import IST
 
 COMMAND = [sys.executable, "-W", "error", "-c", "from tickloom.cli.simulate import command; command()"]
 
@@ -93,6 +97,26 @@ def test_a_wrong_argument_is_told_in_one_line_and_without_a_traceback(arguments:
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_closed_market_sends_the_last_packets_of_the_day_before_once_and_then_heartbeats() -> None:
+    async def session(url: str) -> None:
+        tokens = [instrument.token for instrument in Exchange(6).instruments]
+        line = await connect(url)
+        line.subscribe(tokens)
+        line.mode("full", tokens)
+        await until(lambda: len(line.heartbeats()) >= 2)
+        last = line.heartbeats()[-1]
+        cached = [(at, packet) for at, frame in line.frames for packet in wire.split(frame)]
+        # Once for the subscription and once for the mode, and nothing that was traded since.
+        assert Counter(token for _, (token, _) in cached) == dict.fromkeys(tokens, 2)
+        assert last - max(at for at, _ in cached) > 0.9
+        stamps = {int.from_bytes(packet[60:64], "big") for _, (_, packet) in cached if len(packet) == 184}
+        today = int(dt.datetime.now(IST).replace(hour=0, minute=0, second=0).timestamp())
+        assert 0 < max(stamps) < today
+
+    with simulate("--instruments", "6", "--hours", "closed") as (_, url):
+        play(session(url))
 
 
 def test_a_port_that_is_taken_is_told_in_one_line() -> None:

@@ -116,7 +116,7 @@ class Feed(Listening):
                 self.source, self._reader, self._hub, self._dispatcher, self._orders, busy=self._busy
             )
             self._starts += 1
-            lifecycle.running.add(self)
+            lifecycle.ran(self)
             self._session.start()
 
     def stop(self, timeout: float = _STOP) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tickloom.feed.facade import Feed
 
-__all__ = ["running"]
+__all__ = ["ran", "running"]
 
 running: weakref.WeakSet[Feed] = weakref.WeakSet()
 """The feeds to stop."""
@@ -28,4 +28,11 @@ def _stop_all() -> None:
             feed.stop(timeout=max(deadline - time.monotonic(), 0.05))
 
 
-atexit.register(_stop_all)
+def ran(feed: Feed) -> None:
+    """Keeps a feed to be stopped at the end, before whatever its start has opened is closed then: a journal above all.
+
+    What was registered last is called first, and a journal is registered when it is opened.
+    """
+    running.add(feed)
+    atexit.unregister(_stop_all)
+    atexit.register(_stop_all)

@@ -27,7 +27,6 @@ _log = logging.getLogger("tickloom.feed")
 
 # So far apart are the frames that are timed: often enough to see, too seldom to be felt.
 _SAMPLE_NS = 10_000_000
-_ADVANCE_NS = 250_000_000
 _DOWN = frozenset({"disconnected", "waiting", "stopped", "authentication_failed"})
 
 
@@ -64,7 +63,7 @@ class Reader:
         self._up: set[int] = set()
         self._lost: dict[int, int] = {}
         self._put_down: set[int] = set()
-        self._advanced_ns = self._sample_ns = 0
+        self._sample_ns = 0
         self._quiet = {"record": Quiet(), "frame": Quiet(), "text": Quiet(), "connection": Quiet(), "timer": Quiet()}
         self._staleness = None if stale_after is None else Staleness(engine, stale_after, wanted)
 
@@ -84,10 +83,6 @@ class Reader:
             if hub.for_ticks and len(batch):
                 for outlet in hub.for_ticks:
                     outlet.put(Batch(batch, received_ns, connection))
-            if not self.live and received_ns - self._advanced_ns >= _ADVANCE_NS:
-                # A journal's own time closes its quiet bars, so each replay makes the same ones.
-                self._advanced_ns = received_ns
-                self.engine.advance(received_ns)
             if hub.for_bars:
                 self.offer_bars(received_ns)
         except DecodeError as error:
@@ -124,12 +119,21 @@ class Reader:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the connection must not die of it
             self._complain("connection", "a connection event was not handled", error)
 
+    def on_clock(self, now_ns: int) -> None:
+        """The time of a source that has its own closes quiet bars."""
+        try:
+            self._advance(now_ns)
+            if self.hub.for_bars:
+                self.offer_bars(now_ns)
+        except BaseException as error:  # noqa: BLE001 - a time that is none must not end the feed
+            self._complain("timer", "the time was not taken", error)
+
     # What the run calls, on the reader's thread.
 
     def started(self, *, live: bool, clock: Callable[[], int]) -> None:
         """A run begins."""
         self.live, self.clock = live, clock
-        self._advanced_ns = self._sample_ns = 0
+        self._sample_ns = 0
         self.states.clear()
         # Those that a stop took down: they come back, but they were not lost.
         self._put_down = set(self._lost)
@@ -141,10 +145,7 @@ class Reader:
         try:
             now_ns = self.clock()
             if self.live:
-                if self.tee is not None:
-                    # With the times that the engine was told, a journal gives the very bars that were live.
-                    self._record("write_clock", now_ns)
-                self.engine.advance(now_ns)
+                self._advance(now_ns)
             if self.hub.for_bars:
                 self.offer_bars(now_ns)
             self.rate.sample(time.monotonic(), self.engine.stats()["ticks"])
@@ -177,6 +178,12 @@ class Reader:
     def connected(self) -> bool:
         """Whether every connection that told of itself is up."""
         return all(connection in self._up for connection in tuple(self.states))
+
+    def _advance(self, now_ns: int) -> None:
+        if self.tee is not None:
+            # With the times that the engine was told, a journal gives the very bars that were live.
+            self._record("write_clock", now_ns)
+        self.engine.advance(now_ns)
 
     def _note(self, event: ConnectionEvent) -> None:
         connection = event.connection

@@ -1,7 +1,7 @@
 """Base: what a source of frames is, and what it delivers to (stage sources).
 
 ```
-Source.run(sink) ──▶ sink.on_frame(bytes) · sink.on_text(str) · sink.on_connection(ConnectionEvent)
+Source.run(sink) ──▶ sink.on_frame(bytes) · sink.on_text(str) · sink.on_connection(ConnectionEvent) · sink.on_clock(ns)
 ```
 
 A live broker, a replayed journal and a simulated exchange look the same from here, so a strategy that runs on one
@@ -22,7 +22,7 @@ __all__ = ["Sink", "Source"]
 
 class Sink(Protocol):
     """Where a source delivers. Called on the reader's thread, one call at a time; never raises, and returns at once
-    unless the feed's queue was told to block."""
+    unless the feed's queue was told to block. `on_clock(now_ns)` is optional: a source looks whether it is there."""
 
     def on_frame(self, frame: bytes, received_ns: int, connection: int) -> None:
         """One binary WebSocket message, heartbeats included. `received_ns`: when it was read, nanoseconds UTC."""
@@ -38,10 +38,10 @@ class Sink(Protocol):
 class Source(Protocol):
     """Where frames come from.
 
-    Three attributes are optional. `live` (bool, True without it): the wall clock closes quiet bars; a journal has
-    its own time and says False. `clock` (a function without arguments, `time.time_ns` without it): the time at the
-    exchange, nanoseconds UTC, for markets that run at another time than ours. `symbols` (a mapping of names to
-    tokens): lets a feed subscribe by name.
+    Three attributes are optional. `live` (bool, True without it): the clock closes quiet bars; a journal has its own
+    time, says False, and closes them by `sink.on_clock(now_ns)`, nanoseconds UTC. `clock` (a function without
+    arguments, `time.time_ns` without it): the time at the exchange, nanoseconds UTC, for markets that run at another
+    time than ours. `symbols` (a mapping of names to tokens): lets a feed subscribe by name.
     """
 
     name: str

@@ -58,6 +58,7 @@ class Client(WSListener):
         self._heartbeat = heartbeat
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
+        self._pieces = wire.Pieces()
         self._sizes: dict[int, int] = {}
         self._shown: dict[int, bytes] = {}
         self._paused = False
@@ -98,14 +99,15 @@ class Client(WSListener):
                 self._end(frame.get_payload_as_bytes()[:2])
         elif kind == WSMsgType.PING:
             self._send(wire.PONG_FRAME, frame.get_payload_as_bytes())
-        elif kind in {WSMsgType.TEXT, WSMsgType.BINARY}:
-            self.messages_received += 1
+        elif kind in {WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION}:
             try:
-                self._obey(frame.get_payload_as_bytes().decode())
-            except UnicodeDecodeError:
-                self.send_text(wire.text("error", "not a text message"))
-            except wire.BadRequest as error:
-                self.send_text(wire.text("error", str(error)))
+                first = kind != WSMsgType.CONTINUATION
+                message = self._pieces.add(frame.get_payload_as_bytes(), first=first, final=frame.fin)
+            except wire.BrokenRules as error:
+                self.close(error.code, str(error))
+                return
+            if message is not None:
+                self._hear(message)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the library's signature
         self._transport = None
@@ -122,6 +124,15 @@ class Client(WSListener):
         self._flush()
 
     # Requests.
+
+    def _hear(self, message: bytes) -> None:
+        self.messages_received += 1
+        try:
+            self._obey(message.decode())
+        except UnicodeDecodeError:
+            self.send_text(wire.text("error", "not a text message"))
+        except wire.BadRequest as error:
+            self.send_text(wire.text("error", str(error)))
 
     def _obey(self, message: str) -> None:
         action, mode, tokens = wire.request_of(message)
@@ -201,6 +212,9 @@ class Client(WSListener):
     def _send(self, opcode: int, payload: bytes) -> None:
         transport = self._transport
         if transport is None or transport.is_disconnected or transport.is_close_frame_sent or self.mute:
+            return
+        if transport.underlying_transport.is_closing():
+            # It broke a moment ago, and the listener is not told yet.
             return
         if opcode != wire.PONG_FRAME:
             self.frames_sent += 1

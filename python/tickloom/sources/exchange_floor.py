@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 HOUR_NS = 3_600_000_000_000
 SECOND_NS = 1_000_000_000
-# Below DEBUG the WebSocket library writes down every request, and a request holds the access token.
 log = logging.getLogger("tickloom.exchange")
-log.setLevel(logging.INFO)
+# Below DEBUG the WebSocket library writes down every request, and a request holds the access token. This logger is in
+# no registry: nobody can lower its level.
+transport_log = logging.Logger("tickloom.exchange.transport", logging.INFO)
+transport_log.parent = log
 # Frames between two looks at the sockets while the market runs without a pause.
 BREATH = 16
 # A client that has not read for so long does not hold up a market that runs as fast as its clients read.
@@ -120,7 +122,7 @@ class Floor:
                 self.port,
                 ssl=rules.ssl_context,
                 enable_auto_pong=False,
-                logger_name=log,
+                logger_name=transport_log,
             )
             self.port = self._server.sockets[0].getsockname()[1]
 

@@ -80,6 +80,40 @@ def text(kind: str, data: Any) -> str:
     return json.dumps({"type": kind, "data": data})
 
 
+# A text that subscribes 3,000 instruments has some 35,000 bytes.
+LONGEST_REQUEST = 1 << 20
+
+
+class BrokenRules(Exception):
+    """A client broke the WebSocket's own rules: `code` is what its connection is closed with."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Pieces:
+    """A client's message, which may come in several frames with others between them (RFC 6455, 5.4)."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._begun = False
+
+    def add(self, payload: bytes, *, first: bool, final: bool) -> bytes | None:
+        """The message when it is whole, before that None. Raises BrokenRules."""
+        if first == self._begun:
+            raise BrokenRules(1002, "a message began in another" if self._begun else "a message without a beginning")
+        self._parts.append(payload)
+        if sum(map(len, self._parts)) > LONGEST_REQUEST:
+            raise BrokenRules(1009, f"a message may have {LONGEST_REQUEST} bytes")
+        self._begun = not final
+        if not final:
+            return None
+        whole = b"".join(self._parts)
+        self._parts.clear()
+        return whole
+
+
 class BadRequest(ValueError):
     """A client's message is none of the protocol. The text says why."""
 

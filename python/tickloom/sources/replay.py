@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tickloom.model import to_ns
-from tickloom.sources.journal import DISCONNECTED, EVENT, FRAME, LOST, TEXT, Journal, Reading, Record
+from tickloom.sources.journal import CLOCK, DISCONNECTED, EVENT, FRAME, LOST, TEXT, Journal, Reading, Record
 from tickloom.ticker.messages import MODES, ConnectionEvent
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ _BATCH = 256
 _TURN_S = 0.005
 _SLACK_S = 0.001
 _NAP_S = 0.25
+# How often journals without recorded clocks tell the time, and how many records are looked at to find that out.
+_ADVANCE_NS = 250_000_000
+_LOOK = 1024
 
 
 class Replay:
@@ -35,6 +38,9 @@ class Replay:
     nanoseconds UTC or aware datetimes, the end excluded. `symbols` maps names to tokens, for a feed that subscribes
     by name; subscriptions filter nothing, everything recorded is delivered. Of several journals with times alike,
     the one named first comes first, and connections are numbered on by 256 from journal to journal.
+
+    Quiet bars close when they did in the recorded run, whose clock is in the journal. One without a clock, as
+    `tickloom record` makes it, tells its receive times instead, four times a second.
 
     `run` may be called again, from the start. Raises StoreError for what is no journal, OSError for no file.
     """
@@ -67,6 +73,8 @@ class Replay:
         self._seek: int | None = None
         self._reading: Reading | None = None
         self._now = 0
+        self._told = 0
+        self._clocked = False
 
     @property
     def journals(self) -> Sequence[Journal]:
@@ -109,8 +117,10 @@ class Replay:
     async def run(self, sink: Sink) -> None:
         """Delivers every record, at the recorded distances divided by `speed`. Ends with the last one."""
         at = self._start
+        self._clocked = any(_has_clock(journal) for journal in self._journals)
         while True:
             self._seek = None
+            self._told = 0
             self._reading = Reading(self._journals, at)
             await self._pass(sink, self._reading)
             at = self._seek
@@ -172,6 +182,11 @@ class Replay:
         kind, self._now, connection, payload = record
         if kind == FRAME:
             sink.on_frame(payload, record.received_ns, connection)
+            if not self._clocked and self._now - self._told >= _ADVANCE_NS:
+                self._told = self._now
+                self._tell(sink, self._now)
+        elif kind == CLOCK:
+            self._tell(sink, self._now)
         elif kind == TEXT:
             sink.on_text(payload.decode("utf-8", "surrogatepass"), record.received_ns, connection)
         elif kind in {EVENT, DISCONNECTED} and (event := _event(payload, connection)) is not None:
@@ -181,6 +196,17 @@ class Replay:
             reason = f"the recorder dropped {payload.decode()} records"
             for state in ("disconnected", "connected"):
                 sink.on_connection(ConnectionEvent(state, connection, record.received_ns, reason=reason))
+
+    @staticmethod
+    def _tell(sink: Sink, now_ns: int) -> None:
+        on_clock = getattr(sink, "on_clock", None)
+        if on_clock is not None:
+            on_clock(now_ns)
+
+
+def _has_clock(journal: Journal) -> bool:
+    # A feed records its clock four times a second, and first of all.
+    return any(record.kind == CLOCK for record in Reading([journal]).take(_LOOK))
 
 
 def _event(payload: bytes, connection: int) -> ConnectionEvent | None:

@@ -9,12 +9,12 @@ What a strategy needs at any hour and without an account: the very code that tal
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tickloom.sources.exchange import Exchange
 from tickloom.ticker.client import TickerClient
 from tickloom.ticker.credentials import Credentials
+from tickloom.ticker.dial import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,8 +65,9 @@ class Simulator:
     async def run(self, sink: Sink) -> None:
         """Opens the exchange, connects to it and delivers until cancelled."""
         if self._ours:
-            # Its loop has a thread of its own: this one is for what comes off the wire.
-            await asyncio.to_thread(self.exchange.__enter__)
+            # Its loop has a thread of its own: this one is for what comes off the wire. No executor, whose end would
+            # ask for another thread.
+            await in_thread(self.exchange.__enter__, "tickloom-opening")
         try:
             client = TickerClient(
                 self.exchange.url,
@@ -81,7 +82,8 @@ class Simulator:
         finally:
             self._client = None
             if self._ours:
-                await asyncio.to_thread(self.exchange.__exit__, None, None, None)
+                # Here and now: at the end of the interpreter no thread can be had, and this client is gone already.
+                self.exchange.__exit__(None, None, None)
 
     def subscribe(self, tokens: Sequence[int], mode: str = "full") -> None:
         """Wants these instruments in this mode. Raises and threads as for `Kite`."""

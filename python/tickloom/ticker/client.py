@@ -272,7 +272,7 @@ class TickerClient:
         # The errors do not quote the URL: somebody may have put the token into it.
         parts = urlsplit(url)
         if parts.scheme not in {"ws", "wss"}:
-            raise ValueError(f"the URL must begin with wss:// or ws://: {parts.scheme!r}")
+            raise ValueError("the URL must begin with wss:// or ws://")
         if not parts.hostname or parts.fragment or parts.username is not None:
             raise ValueError("the URL must be a host, perhaps with port and path, and no user or fragment")
         if parts.scheme == "ws":

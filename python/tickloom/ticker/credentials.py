@@ -8,6 +8,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 __all__ = ["Credentials"]
 
+_SHORTEST = 6
+
 
 class Credentials:
     """An API key and an access token. Shown nowhere: not by repr, str or format, and it cannot be pickled.
@@ -42,13 +44,18 @@ class Credentials:
         return urlunsplit(parts._replace(query=f"{parts.query}&{query}" if parts.query else query))
 
     def redact(self, text: str) -> str:
-        """The text without the key and the token, should somebody have put them there."""
+        """The text without the key and the token, should somebody have put them there, cut off at its end or not."""
         for secret in (self.__access_token, self.__api_key):
             # One of a few letters is a test's, and would blank out half of every word.
-            if len(secret) < 6:
+            if len(secret) < _SHORTEST:
                 continue
             for spelling in {secret, urlencode({"": secret})[1:]}:
                 text = text.replace(spelling, "***")
+                # A close has room for 123 bytes: what quotes the address there ends in the midst of it.
+                for length in range(len(spelling) - 1, _SHORTEST - 1, -1):
+                    if text.endswith(spelling[:length]):
+                        text = f"{text[:-length]}***"
+                        break
         return text
 
     def __eq__(self, other: object) -> bool:

@@ -106,7 +106,9 @@ class Link:
     def handle_text(self, payload: bytes, received_ns: int) -> None:
         self.protocol.handle_text(time.monotonic())
         try:
-            self._sink.on_text(payload.decode("utf-8", "replace"), received_ns, self.number)
+            # A server may quote the token back, and a text goes to logs, screens and journals.
+            text = self.account.redact(payload.decode("utf-8", "replace"))
+            self._sink.on_text(text, received_ns, self.number)
         except Exception:  # noqa: BLE001 - whatever the sink does, the connection stays
             self._sink_failed()
 

@@ -25,7 +25,7 @@ class Settings:
     """A token is flagged as stale after so long; see `TickerClient.stale_tokens`."""
     connect_timeout: float = 10.0
     """Name look-up, TCP, TLS and the upgrade together."""
-    close_timeout: float = 1.0
+    close_timeout: float = 0.5
     """How long a server may take to answer a close."""
     backoff_base: float = 0.5
     backoff_cap: float = 60.0

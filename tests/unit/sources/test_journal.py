@@ -240,21 +240,29 @@ def test_several_journals_come_in_the_order_of_their_receive_times(tmp_path: Pat
     assert found == [("frame", bytes([name, n]), at, 256 * name + 1) for at, name, n in expected]
 
 
-def test_a_file_cut_at_every_byte_of_its_tail_opens_and_loses_at_most_the_last_block(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "size", "closed"), [(60, 400, True), (60, 400, False), (12, 6_000, False)])
+def test_a_file_cut_at_every_byte_of_its_tail_opens_and_loses_at_most_the_last_block(
+    tmp_path: Path, count: int, size: int, closed: bool
+) -> None:
+    # Blocks shorter than the tail and longer than it, of a file with its index and of one that nobody closed.
     whole = tmp_path / "whole.tlj"
-    frames = small(whole)
-    data = whole.read_bytes()
+    frames = small(whole, count, size)
     with Journal(whole) as journal:
+        assert journal.indexed
         ends = [block.end for block in journal.blocks]
+        assert len(ends) == count
+    data = whole.read_bytes()[: None if closed else ends[-1]]
     assert len(data) > 3 * 4096
     cut = tmp_path / "cut.tlj"
-    for size in range(len(data) - 4096, len(data) + 1):
-        cut.write_bytes(data[:size])
+    edges = {end + near for end in [*ends, len(data)] for near in (-1, 0, 1)}
+    for length in range(len(data) - 4096, len(data) + 1):
+        cut.write_bytes(data[:length])
         with Journal(cut) as journal:
-            kept = sum(end <= size for end in ends)
+            kept = sum(end <= length for end in ends)
             assert len(journal.blocks) == kept
-            assert journal.indexed == (size == len(data))
-            if size % 41 == 0 or size == len(data):
+            assert journal.indexed == (closed and length == len(data))
+            assert closed or journal.lost_bytes + journal.end == length
+            if length % 41 == 0 or length in edges:
                 found = [record.payload for record in Reading([journal])]
                 assert found == [frame for frame, _ in frames[:kept]]
 

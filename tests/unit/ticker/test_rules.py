@@ -123,6 +123,15 @@ def test_redaction_takes_out_both_spellings() -> None:
     assert Credentials("a", "b").redact("a bad day") == "a bad day"
 
 
+def test_redaction_takes_out_what_a_text_has_no_more_room_for() -> None:
+    secret = Credentials(KEY, "a token/of-some+length")
+    whole = secret.url("ws://h")
+    for end in range(len(whole)):
+        assert "a+toke" not in secret.redact(whole[:end])
+    assert secret.redact(f"refused: {whole}"[:-3]) == "refused: ws://h?api_key=***&access_token=***"
+    assert secret.redact("a token in the middle") == "a token in the middle"
+
+
 def test_credentials_are_equal_by_value() -> None:
     assert Credentials("a", "b") == Credentials("a", "b")
     assert len({Credentials("a", "b"), Credentials("a", "b"), Credentials("ab", "c")}) == 2
