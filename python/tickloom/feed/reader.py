@@ -137,6 +137,9 @@ class Reader:
         """The timer: closes bars that are quiet, and looks who is."""
         try:
             now_ns = self.clock()
+            if not now_ns:
+                # A source that does not know the time yet has delivered nothing.
+                return
             if self.live:
                 if self.tee is not None:
                     # With the times that the engine was told, a journal gives the very bars that were live.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from tickloom.sources.market_time import MarketTime, Timed, asking
 from tickloom.ticker.client import TickerClient
 from tickloom.ticker.credentials import Credentials
 
@@ -27,6 +29,7 @@ class Kite:
     `token_provider` is asked for a new access token when the broker refuses one; a refused one is never tried again.
     `market_open`, called with the time in ns UTC, says whether ticks are to be expected: then a line that only sends
     heartbeats is made anew. `symbols` maps names to tokens, `settings` are the ticker's. TLS is verified always.
+    A `url` without TLS is a simulated exchange's: frames and events are stamped with the time that it tells.
     The credentials are shown by no method, repr, log or error. Raises as `TickerClient` does.
     """
 
@@ -47,8 +50,10 @@ class Kite:
         symbols: Mapping[str, int] | None = None,
     ) -> None:
         self.symbols = dict(symbols or {})
+        # A broker has TLS. What has none may be a simulated exchange, whose time is not ours.
+        self._market_time = MarketTime() if asking(url) != url else None
         self._client = TickerClient(
-            url,
+            asking(url),
             credentials=[Credentials(api_key, access_token), *more_keys],
             settings=settings,
             token_provider=token_provider,
@@ -59,7 +64,18 @@ class Kite:
 
     async def run(self, sink: Sink) -> None:
         """Delivers until cancelled. Raises AuthenticationFailed only if `settings` ask for it."""
-        await self._client.run(sink)
+        if self._market_time is None:
+            await self._client.run(sink)
+            return
+        timed = Timed(sink, self._market_time)
+        try:
+            await self._client.run(timed)
+        finally:
+            timed.close()
+
+    def clock(self) -> int:
+        """The time at the exchange, ns UTC: a simulated one tells its own; 0 until it is known who is there."""
+        return time.time_ns() if self._market_time is None else self._market_time()
 
     def subscribe(self, tokens: Sequence[int], mode: str = "full") -> None:
         """Wants these instruments in this mode. Raises ValueError for a mode that is none, and if they do not fit on

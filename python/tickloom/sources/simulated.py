@@ -10,18 +10,17 @@ What a strategy needs at any hour and without an account: the very code that tal
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from tickloom.sources.exchange import Exchange
+from tickloom.sources.market_time import MarketTime, Timed, asking
 from tickloom.ticker.client import TickerClient
 from tickloom.ticker.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tickloom.sources.base import Sink
-    from tickloom.ticker.messages import ConnectionEvent
     from tickloom.ticker.settings import Settings
 
 __all__ = ["Simulator"]
@@ -52,6 +51,7 @@ class Simulator:
         self._ours = exchange is None
         self.exchange = exchange or Exchange(instruments, seed, speed, **{"opens": "subscription", **options})
         self._settings = settings
+        self._clock = MarketTime()
         self._client: TickerClient | None = None
         self._wanted: dict[int, str] = {}
 
@@ -61,8 +61,8 @@ class Simulator:
         return self.exchange.symbols
 
     def clock(self) -> int:
-        """The market's time, ns UTC."""
-        return self.exchange.market_time_ns()
+        """The market's time as the exchange told it last, ns UTC; 0 before it did."""
+        return self._clock()
 
     async def run(self, sink: Sink) -> None:
         """Opens the exchange, connects to it and delivers until cancelled."""
@@ -71,12 +71,18 @@ class Simulator:
             await asyncio.to_thread(self.exchange.__enter__)
         try:
             client = TickerClient(
-                self.exchange.url, credentials=Credentials("simulator", "simulator"), settings=self._settings
+                asking(self.exchange.url),
+                credentials=Credentials("simulator", "simulator"),
+                settings=self._settings,
             )
             for mode in set(self._wanted.values()):
                 client.subscribe([token for token, wanted in self._wanted.items() if wanted == mode], mode)
             self._client = client
-            await client.run(_MarketTime(sink, self.clock))
+            timed = Timed(sink, self._clock)
+            try:
+                await client.run(timed)
+            finally:
+                timed.close()
         finally:
             self._client = None
             if self._ours:
@@ -109,20 +115,3 @@ class Simulator:
 
     def __repr__(self) -> str:
         return f"<Simulator: {len(self._wanted)} instruments>"
-
-
-class _MarketTime:
-    """A sink whose times are the market's."""
-
-    def __init__(self, sink: Sink, clock: Callable[[], int]) -> None:
-        self._sink = sink
-        self._clock = clock
-
-    def on_frame(self, frame: bytes, received_ns: int, connection: int) -> None:  # noqa: ARG002 - the market has its own
-        self._sink.on_frame(frame, self._clock(), connection)
-
-    def on_text(self, text: str, received_ns: int, connection: int) -> None:  # noqa: ARG002 - the market has its own
-        self._sink.on_text(text, self._clock(), connection)
-
-    def on_connection(self, event: ConnectionEvent) -> None:
-        self._sink.on_connection(dataclasses.replace(event, time_ns=self._clock()))
