@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tickloom.sources.exchange_floor import Floor
 
 HOUR_NS = 3_600 * SECOND_NS
-PREOPEN_NS = 15 * 60 * SECOND_NS
+# From a second before the first order, so that what answers a subscription has a time of its own.
+PREOPEN_NS = (15 * 60 + 1) * SECOND_NS
 # What falls into so many real seconds of a fast market goes out as one message, or sending would take all the time.
 # More than a market second would not do: bars close two seconds after their end (R25).
 GATHER_S, GATHER_NS = 0.0005, SECOND_NS
@@ -34,7 +35,7 @@ async def trade(floor: Floor) -> None:
         speed, clock, wall = floor.rules.speed, floor.clock, floor.rules.hours == "wall"
         if not wall:
             clock.set(floor.begins_ns, speed)
-        span_ns = min(int(speed * GATHER_S * SECOND_NS), GATHER_NS) if speed > 1 else 0
+        span_ns = 0 if speed == 1 else min(int(speed * GATHER_S * SECOND_NS) or GATHER_NS, GATHER_NS)
         gathered: list[tuple[int, bytes]] = []
         first = last = floor.begins_ns
         for nth, (_, at, payload) in enumerate(floor.market.events()):
