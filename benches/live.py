@@ -51,7 +51,7 @@ def serve(options: argparse.Namespace) -> None:
         times = memoryview(mmap.mmap(file.fileno(), 8 * options.frames)).cast("q")
     loop = asyncio.new_event_loop()
 
-    class Server(picows.WSListener):  # type: ignore[misc]
+    class Server(picows.WSListener):
         def on_ws_connected(self, transport: Any) -> None:
             self.transport = transport
             self.writable = asyncio.Event()
