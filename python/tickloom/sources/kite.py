@@ -58,7 +58,7 @@ class Kite:
             settings=settings,
             token_provider=token_provider,
             ssl_context=ssl_context,
-            market_open=market_open,
+            market_open=None if market_open is None else lambda _: market_open(self.clock()),
         )
         self._wanted: dict[int, str] = {}
 
