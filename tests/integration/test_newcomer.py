@@ -62,6 +62,28 @@ def test_what_was_recorded_from_a_simulated_exchange_has_candles_when_replayed(
         assert f"from  {date} 09:" in replayed
 
 
+def test_who_records_before_the_exchange_is_there_has_a_journal_of_the_markets_time_only(tmp_path: Path) -> None:
+    with Exchange(5, speed=600) as exchange:
+        # Its port, with nobody there any more.
+        port, tokens = exchange.port, [str(token) for token in exchange.symbols.values()]
+    for how in ("record", "live"):
+        path = tmp_path / f"{how}.tlj"
+        where = [str(path), *tokens] if how == "record" else [*tokens, "--record", str(path)]
+        command = [*TICKLOOM, how, *where, "--url", f"ws://127.0.0.1:{port}", "--seconds", "3"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ANYONE
+        ) as process:
+            assert process.stderr is not None
+            assert "waiting" in process.stderr.readline()
+            with Exchange(5, speed=600, port=port) as exchange:
+                process.communicate(timeout=20)
+                assert process.returncode == 0
+        records = list(tl.sources.Replay(path).records())
+        opens, closes = exchange.market.session_open_ns, exchange.market.session_close_ns
+        assert len(records) > 10
+        assert all(opens <= record.received_ns < closes for record in records)
+
+
 def test_the_command_that_it_prints_shows_candles() -> None:
     with first_terminal("--speed", "600") as (url, named):
         said = second_terminal("live", "--url", url, *named, "--seconds", "1")

@@ -17,6 +17,8 @@ from tickloom.errors import DecodeError, StoreError, TickloomError
 from tickloom.sources.recorder import Recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from tickloom.sources.base import Source
@@ -32,8 +34,9 @@ TRIED = 1_000
 class Tee:
     """What a source delivers to: the recorder, and a few counters."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, clock: Callable[[], int] = time.time_ns) -> None:
         self.recorder = recorder
+        self.clock = clock
         self.frames = self.texts = 0
         self.engine = Engine(intervals=["1m"])
         self.states: dict[int, str] = {}
@@ -53,8 +56,9 @@ class Tee:
         self.texts += 1
 
     def on_connection(self, event: ConnectionEvent) -> None:
-        """Records it."""
-        self.recorder.write_event(event)
+        """Records it, once the time at the exchange is known."""
+        if self.clock():
+            self.recorder.write_event(event)
         self.states[event.connection] = event.state
         if event.state == "authentication_failed":
             self.refused.set()
@@ -144,7 +148,7 @@ def command(
     began = time.monotonic()
     try:
         with Recorder(path, sync=sync, interval=interval, source=source.name, append=append) as recorder:
-            tee = Tee(recorder)
+            tee = Tee(recorder, source.clock)
             number = asyncio.run(record(source, tee, console, seconds))
     except FileExistsError:
         raise click.ClickException(f"there is a file already, go on with it by --append: {path}") from None

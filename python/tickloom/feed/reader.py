@@ -116,7 +116,8 @@ class Reader:
 
     def on_connection(self, event: ConnectionEvent) -> None:
         """Tells the engine where its gaps are, and everybody what happened."""
-        if self.tee is not None:
+        # Before the time is known nothing has come; what was tried until then has no place in a journal of that time.
+        if self.tee is not None and self.clock():
             self._record("write_event", event)
         try:
             self._note(event)
