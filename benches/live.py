@@ -21,13 +21,16 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benches.frames import NS, SESSION_OPEN, Frames, tokens_of
+from benches.frames import LAG_NS, NS, SESSION_OPEN, Frames, tokens_of
 
 INTERVALS = ["1m", "3m", "5m", "10m", "15m", "30m", "60m"]
 INSTRUMENTS = 3_000
 FEW = 500
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -38,6 +41,13 @@ def frames_of(packets: int, count: int) -> list[bytes]:
     while len(made) < count:
         made += stream.second()
     return made[:count]
+
+
+def market_times(instruments: int, options: argparse.Namespace) -> list[int]:
+    """When each frame would have been received from its market, in UTC nanoseconds."""
+    a_second = -(-instruments // options.packets)
+    opens = (SESSION_OPEN - 1) * NS + LAG_NS
+    return [opens + n // a_second * NS + n % a_second * (NS // 100) // a_second for n in range(options.frames)]
 
 
 # The server's process.
@@ -111,18 +121,25 @@ class Tally:
     """What a client measures: when each frame had become candles."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.frames, self.first = options.frames, options.first
         self.at: list[int] = []
         self.cpu = 0.0
         self.done = threading.Event()
+        # Called once a frame. A generator's next step is the least that a client can be charged for being measured.
+        self.mark = self._marks(options.first, options.frames).__next__
 
-    def mark(self) -> None:
-        if len(self.at) == self.first:
-            self.cpu = time.process_time()
-        self.at.append(time.monotonic_ns())
-        if len(self.at) == self.frames:
-            self.cpu = time.process_time() - self.cpu
-            self.done.set()
+    def _marks(self, first: int, frames: int) -> Iterator[None]:
+        append, now = self.at.append, time.monotonic_ns
+        for _ in range(first):
+            append(now())
+            yield
+        self.cpu = time.process_time()
+        for _ in range(first, frames - 1):
+            append(now())
+            yield
+        append(now())
+        self.cpu = time.process_time() - self.cpu
+        self.done.set()
+        yield
 
     def report(self) -> None:
         print(json.dumps({"at": self.at, "cpu": self.cpu}), flush=True)
@@ -155,40 +172,44 @@ def run_ours(options: argparse.Namespace) -> None:
     from tickloom.ticker import Credentials, TickerClient  # noqa: PLC0415 - as above
 
     tally = Tally(options)
-    # The frames are of another day; received times are moved to it, or every tick would be a stale one.
-    moved = SESSION_OPEN * NS - time.time_ns()
+    instruments = INSTRUMENTS if options.packets > 1 else FEW
+    # The frames are of another day, and here they may come faster than their market ticked. They are received at their
+    # market's own time: by any other their stamps would lie in the past or the future.
+    received = market_times(instruments, options)
 
-    class Moved:
-        """The Kite source, with the frames' own day for a clock."""
+    class Market:
+        """The Kite source, with the frames' market for a clock."""
 
         name = "kite"
 
         def __init__(self) -> None:
-            self.client = TickerClient(options.url, credentials=Credentials("key", "token"))
+            self.client = TickerClient(options.url, credentials=Credentials("key", "token"), clock=self.clock)
             self.subscribe, self.unsubscribe = self.client.subscribe, self.client.unsubscribe
             self.subscriptions = self.client.subscriptions
 
+        def clock(self) -> int:
+            return received[min(len(tally.at), options.frames - 1)]
+
         async def run(self, sink: Any) -> None:
-            class Shifted:
+            mark, handle = tally.mark, sink.on_frame
+
+            class Marked:
                 on_text, on_connection = sink.on_text, sink.on_connection
 
                 @staticmethod
                 def on_frame(frame: bytes, received_ns: int, connection: int) -> None:
-                    sink.on_frame(frame, received_ns + moved, connection)
-                    if len(frame) > 1:
-                        tally.mark()
+                    handle(frame, received_ns, connection)
+                    mark()
 
-            await self.client.run(Shifted())
+            await self.client.run(Marked())
 
-        def clock(self) -> int:
-            return time.time_ns() + moved
-
-    feed = tl.Feed(Moved(), intervals=INTERVALS, busy=options.busy)
-    feed.subscribe([int(token) for token in tokens_of(INSTRUMENTS if options.packets > 1 else FEW)], mode="full")
+    feed = tl.Feed(Market(), intervals=INTERVALS, busy=options.busy)
+    feed.subscribe([int(token) for token in tokens_of(instruments)], mode="full")
     feed.start()
     tally.done.wait(options.seconds)
     stats = feed.engine.stats()
-    assert stats["ticks"] >= options.frames * options.packets, f"the engine has not seen every packet: {stats}"
+    assert stats["ticks"] == options.frames * options.packets, f"the engine has not seen every packet: {stats}"
+    assert stats["bad_stamps"] == stats["stale"] == 0, f"the market's clock is not that of the frames: {stats}"
     feed.stop()
     tally.report()
 

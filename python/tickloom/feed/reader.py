@@ -25,8 +25,8 @@ __all__ = ["Reader", "Tee"]
 
 _log = logging.getLogger("tickloom.feed")
 
-# Every 16th frame is timed: often enough to see, too seldom to be felt.
-_SAMPLE = 15
+# So far apart are the frames that are timed: often enough to see, too seldom to be felt.
+_SAMPLE_NS = 10_000_000
 _ADVANCE_NS = 250_000_000
 _DOWN = frozenset({"disconnected", "waiting", "stopped", "authentication_failed"})
 
@@ -51,6 +51,7 @@ class Reader:
         self, engine: Engine, hub: Hub, *, wanted: Callable[[], Iterable[int]], stale_after: float | None
     ) -> None:
         self.engine = engine
+        self._apply = engine.apply
         self.hub = hub
         self.lags = Lags.empty()
         self.rate = Rate()
@@ -63,7 +64,7 @@ class Reader:
         self._up: set[int] = set()
         self._lost: dict[int, int] = {}
         self._put_down: set[int] = set()
-        self._advanced_ns = 0
+        self._advanced_ns = self._sample_ns = 0
         self._quiet = {"record": Quiet(), "frame": Quiet(), "text": Quiet(), "connection": Quiet(), "timer": Quiet()}
         self._staleness = None if stale_after is None else Staleness(engine, stale_after, wanted)
 
@@ -74,14 +75,14 @@ class Reader:
         if self.tee is not None:
             self._record("write_frame", frame, received_ns, connection)
         try:
-            batch = self.engine.apply(frame, received_ns)
+            batch = self._apply(frame, received_ns)
             self.frames += 1
             self.heard[connection] = received_ns
-            if not self.frames & _SAMPLE:
+            if received_ns >= self._sample_ns:
                 self._sample(batch[-1].exchange_timestamp if len(batch) else None, received_ns)
             hub = self.hub
-            for outlet in hub.for_ticks:
-                if len(batch):
+            if hub.for_ticks and len(batch):
+                for outlet in hub.for_ticks:
                     outlet.put(Batch(batch, received_ns, connection))
             if not self.live and received_ns - self._advanced_ns >= _ADVANCE_NS:
                 # A journal's own time closes its quiet bars, so each replay makes the same ones.
@@ -129,13 +130,15 @@ class Reader:
     def started(self, *, live: bool, clock: Callable[[], int]) -> None:
         """A run begins."""
         self.live, self.clock = live, clock
-        self._advanced_ns = 0
+        self._advanced_ns = self._sample_ns = 0
         self.states.clear()
         # Those that a stop took down: they come back, but they were not lost.
         self._put_down = set(self._lost)
 
     def beat(self) -> None:
         """The timer: closes bars that are quiet, and looks who is."""
+        # A clock that was set back must not end the timing.
+        self._sample_ns = 0
         try:
             now_ns = self.clock()
             if not now_ns:
@@ -209,6 +212,7 @@ class Reader:
         self.engine.disconnected(since_ns)
 
     def _sample(self, stamp_ns: int | None, received_ns: int) -> None:
+        self._sample_ns = received_ns + _SAMPLE_NS
         self.lags.receive_to_engine.add(self.clock() - received_ns)
         if stamp_ns:
             self.lags.exchange_to_receive.add(received_ns - stamp_ns)

@@ -29,7 +29,8 @@ class Kite:
     `token_provider` is asked for a new access token when the broker refuses one; a refused one is never tried again.
     `market_open`, called with the time in ns UTC, says whether ticks are to be expected: then a line that only sends
     heartbeats is made anew. `symbols` maps names to tokens, `settings` are the ticker's. TLS is verified always.
-    A `url` without TLS is a simulated exchange's: frames and events are stamped with the time that it tells.
+    `clock` gives the time at the exchange in ns UTC, for a simulated one that runs at another time than ours. Without
+    it an exchange at a `url` without TLS, which no broker has, is asked for its time, and what it tells is used.
     The credentials are shown by no method, repr, log or error. Raises as `TickerClient` does.
     """
 
@@ -48,17 +49,21 @@ class Kite:
         ssl_context: ssl.SSLContext | None = None,
         market_open: Callable[[int], bool] | None = None,
         symbols: Mapping[str, int] | None = None,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         self.symbols = dict(symbols or {})
-        # A broker has TLS. What has none may be a simulated exchange, whose time is not ours.
-        self._market_time = MarketTime() if asking(url) != url else None
+        # None: nobody is asked.
+        self._market_time = MarketTime() if clock is None and asking(url) != url else None
+        self.clock: Callable[[], int] = clock or self._market_time or time.time_ns
+        """The time at the exchange, ns UTC; 0 until it is known who is there."""
         self._client = TickerClient(
-            asking(url),
+            url if self._market_time is None else asking(url),
             credentials=[Credentials(api_key, access_token), *more_keys],
             settings=settings,
             token_provider=token_provider,
             ssl_context=ssl_context,
-            market_open=None if market_open is None else lambda _: market_open(self.clock()),
+            market_open=market_open,
+            clock=self.clock if self._market_time is None else self._market_time.stamp,
         )
         self._wanted: dict[int, str] = {}
 
@@ -72,10 +77,6 @@ class Kite:
             await self._client.run(timed)
         finally:
             timed.close()
-
-    def clock(self) -> int:
-        """The time at the exchange, ns UTC: a simulated one tells its own; 0 until it is known who is there."""
-        return time.time_ns() if self._market_time is None else self._market_time()
 
     def subscribe(self, tokens: Sequence[int], mode: str = "full") -> None:
         """Wants these instruments in this mode. Raises ValueError for a mode that is none, and if they do not fit on

@@ -49,9 +49,13 @@ class MarketTime:
     def __call__(self) -> int:
         return self.told_ns or (time.time_ns() if self.ours else 0)
 
+    def stamp(self) -> int:
+        """The time to stamp with what comes now: ours as long as nothing else was told."""
+        return self.told_ns or time.time_ns()
+
 
 class Timed:
-    """A sink in front of another: takes out what is told about the time, and stamps the rest with it.
+    """A sink in front of another: takes out what is told about the time. The rest comes stamped by the clock.
 
     That a connection is up is passed on when the time is known, with the first message or a moment later.
     """
@@ -63,10 +67,10 @@ class Timed:
         self._waiting: asyncio.TimerHandle | None = None
 
     def on_frame(self, frame: bytes, received_ns: int, connection: int) -> None:
-        """A frame, at the time that was told last."""
+        """A frame."""
         if self._held:
             self._settle()
-        self._sink.on_frame(frame, self._clock.told_ns or received_ns, connection)
+        self._sink.on_frame(frame, received_ns, connection)
 
     def on_text(self, text: str, received_ns: int, connection: int) -> None:
         """The time, which goes no further, or a text."""
@@ -75,7 +79,7 @@ class Timed:
             self._settle()
             return
         self._settle()
-        self._sink.on_text(text, self._clock.told_ns or received_ns, connection)
+        self._sink.on_text(text, received_ns, connection)
 
     def on_connection(self, event: ConnectionEvent) -> None:
         """A change of a connection's state."""
@@ -85,7 +89,7 @@ class Timed:
                 self._waiting = asyncio.get_running_loop().call_later(PATIENCE_S, self._settle)
             return
         self._release()
-        self._sink.on_connection(self._at(event))
+        self._sink.on_connection(event)
 
     def close(self) -> None:
         """The run is over."""
@@ -104,10 +108,8 @@ class Timed:
     def _release(self) -> None:
         held, self._held = self._held, []
         for event in held:
-            self._sink.on_connection(self._at(event))
-
-    def _at(self, event: ConnectionEvent) -> ConnectionEvent:
-        return dataclasses.replace(event, time_ns=self._clock.told_ns) if self._clock.told_ns else event
+            told_ns = self._clock.told_ns
+            self._sink.on_connection(dataclasses.replace(event, time_ns=told_ns) if told_ns else event)
 
 
 def _time_in(text: str) -> int:

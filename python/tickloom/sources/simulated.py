@@ -74,6 +74,7 @@ class Simulator:
                 asking(self.exchange.url),
                 credentials=Credentials("simulator", "simulator"),
                 settings=self._settings,
+                clock=self._clock.stamp,
             )
             for mode in set(self._wanted.values()):
                 client.subscribe([token for token, wanted in self._wanted.items() if wanted == mode], mode)

@@ -54,12 +54,14 @@ class TickerClient:
     then asked again every `Settings.token_poll` seconds. A refused token is never tried again.
     `market_open`, called with the time in UTC nanoseconds, tells whether ticks are to be expected; without it only
     silence counts, and a connection that sends nothing but heartbeats passes for a quiet market.
+    `clock` gives the time, in UTC nanoseconds, of what arrives and happens: another one than the computer's for a
+    market that runs at another time. Time-outs do not depend on it.
     """
 
     def __init__(
         self, url: str, *, credentials: Credentials | Sequence[Credentials], settings: Settings | None = None,
         token_provider: TokenProvider | None = None, ssl_context: ssl.SSLContext | None = None,
-        market_open: Callable[[int], bool] | None = None,
+        market_open: Callable[[int], bool] | None = None, clock: Callable[[], int] = time.time_ns,
     ) -> None:  # fmt: skip
         """`url` is the base, such as ``wss://ws.kite.trade``. Raises ValueError for one that cannot be used."""
         self.url = url
@@ -71,6 +73,7 @@ class TickerClient:
             raise ValueError(f"each API key may be given once: {len(keys)} given")
         self.tls = self._tls(url, ssl_context)
         self._accounts = [Account(key, token_provider, self.settings.limited_wait) for key in keys]
+        self.clock = clock
         self._market_open = market_open
         self._shards = Shards(len(keys) * self.settings.max_connections, self.settings.max_tokens)
         self._links: dict[int, Link] = {}
@@ -199,7 +202,7 @@ class TickerClient:
         if self._market_open is None:
             return False
         try:
-            return bool(self._market_open(time.time_ns()))
+            return bool(self._market_open(self.clock()))
         except Exception:
             log.exception("market_open raised, taken as closed")
             return False

@@ -30,6 +30,8 @@ log = logging.getLogger("tickloom.ticker")
 # nobody can lower its level.
 transport_log = logging.Logger("tickloom.ticker.transport", logging.INFO)
 transport_log.parent = log
+# The state machine's clocks count in seconds: in a flood it need not hear of every frame.
+TELL_SPACING_NS = 10_000_000
 
 
 class Link:
@@ -41,6 +43,7 @@ class Link:
         self.account = client.account_of(number)
         self.protocol = Connection(client.settings, draw=random.random)
         self.sink_errors = 0
+        self.clock = client.clock
         self._client = client
         self._on_frame: Callable[[bytes, int, int], None] = sink.on_frame
         self._sink = sink
@@ -50,6 +53,7 @@ class Link:
         self._socket: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
+        self._tell_ns = 0
 
     # For the client.
 
@@ -59,7 +63,7 @@ class Link:
         self.pump()
 
     async def stop(self, code: int, reason: str) -> None:
-        """Say goodbye, wait a moment, be gone."""
+        """Say goodbye, wait, be gone."""
         self.protocol.stop(code, reason)
         self.pump()
         if self._timer is not None:
@@ -80,6 +84,8 @@ class Link:
                     self._carry_out(action)
         finally:
             self._pumping = False
+        # What was done may call for a look at each frame.
+        self._tell_ns = 0
         self._arm()
 
     def renewed(self) -> None:
@@ -94,10 +100,8 @@ class Link:
             self._on_frame(frame, received_ns, self.number)
         except Exception:  # noqa: BLE001 - whatever the sink does, the connection stays
             self._sink_failed()
-        protocol = self.protocol
-        protocol.handle_frame(time.monotonic(), frame)
-        if protocol.subscriptions.changed:
-            self.pump()
+        if received_ns >= self._tell_ns:
+            self._tell(frame, received_ns)
 
     def handle_text(self, payload: bytes, received_ns: int) -> None:
         self.protocol.handle_text(time.monotonic())
@@ -121,6 +125,13 @@ class Link:
             listener.transport.disconnect(graceful=False)
 
     # Inside.
+
+    def _tell(self, frame: bytes, received_ns: int) -> None:
+        """Tell the state machine of a frame, and so of all since the last one that it was told of."""
+        now = time.monotonic()
+        if self.protocol.handle_frame(now, frame):
+            self.pump()
+        self._tell_ns = 0 if self.protocol.is_looking(now) else received_ns + TELL_SPACING_NS
 
     def _carry_out(self, action: Action) -> None:
         match action:
@@ -209,7 +220,7 @@ class Link:
             closing = asyncio.create_task(_gone(transport, self.settings.close_timeout))
         else:
             task.cancel()
-            # The message of a close frame has room for so many bytes, and is whole UTF-8.
+            # A close frame has room for so many bytes, of whole characters.
             transport.send_close(picows.WSCloseCode(code), reason.encode()[:123].decode(errors="ignore").encode())
             closing = asyncio.create_task(_gone(transport, self.settings.close_timeout))
         self._socket = None
@@ -218,7 +229,7 @@ class Link:
 
     def _notify(self, notice: Notify) -> None:
         event = ConnectionEvent(
-            notice.state, self.number, time.time_ns(), notice.attempt, notice.code, notice.reason, notice.retry_in
+            notice.state, self.number, self.clock(), notice.attempt, notice.code, notice.reason, notice.retry_in
         )
         level = logging.INFO if notice.state in {"connecting", "connected", "stopped"} else logging.WARNING
         log.log(level, "connection %d %s%s", self.number, event.state, f": {event.reason}" if event.reason else "")

@@ -87,6 +87,10 @@ class Connection:
             return []
         return self.subscriptions.stale(now, self.settings.token_timeout)
 
+    def is_looking(self, now: float) -> bool:
+        """Whether each frame counts now, because subscriptions are being checked. In a glance some are enough."""
+        return now < self._look_until and not self._glancing
+
     # Commands.
 
     def start(self, now: float) -> None:
@@ -141,18 +145,18 @@ class Connection:
         self._byte_at = now
         self._served = True
 
-    def handle_frame(self, now: float, frame: bytes) -> None:
-        """A binary message arrived. This is on the hot path: outside the moments of attention it stores two numbers."""
+    def handle_frame(self, now: float, frame: bytes) -> bool:
+        """A binary message arrived; returns whether `poll` has something to say to it.
+
+        This is on the hot path: outside the moments of attention it stores two numbers.
+        """
         self._byte_at = now
         self._served = True
         if len(frame) > 1:
             self._tick_at = now
-            if now < self._look_until and now >= self._look_at:
-                # In a glance, no more frames than a live feed has: a flood is not to be read twice.
-                self._look_at = now + GLANCE_SPACING if self._glancing else now
-                self.subscriptions.observe(now, frame)
-                if self._until_confirmed and not self.subscriptions.unconfirmed:
-                    self._rest(now)
+            if now < self._look_until:
+                return self._look(now, frame)
+        return False
 
     def handle_lost(self, now: float, failure: Failure) -> None:
         """The connection, or the attempt at one, failed."""
@@ -274,6 +278,17 @@ class Connection:
             self._rest(now)
             self._look_until = now + settings.glance
             self._glancing = True
+
+    def _look(self, now: float, frame: bytes) -> bool:
+        """Check a frame against what was asked for."""
+        if now < self._look_at:
+            return False
+        # In a glance, no more frames than a live feed has: a flood is not to be read twice.
+        self._look_at = now + GLANCE_SPACING if self._glancing else now
+        self.subscriptions.observe(now, frame)
+        if self._until_confirmed and not self.subscriptions.unconfirmed:
+            self._rest(now)
+        return self.subscriptions.changed
 
     def _rest(self, now: float) -> None:
         """Look no more until the next glance."""

@@ -524,11 +524,15 @@ def test_the_lags_are_measured_from_the_exchange_to_the_callback(source: Fake) -
     feed = tl.Feed(source)
     feed.on_tick(lambda _: None)
     with feed:
-        for _ in range(64):
-            now = source.now()
-            source.send(full(at_ns=now - 2 * SECOND), now)
+        began = source.now() - SECOND
+        for n in range(64):
+            # Five milliseconds apart: of a hundred a second, every other one is timed.
+            received = began + n * SECOND // 200
+            source.send(full(at_ns=received - 2 * SECOND), received)
         until(lambda: len(feed.status().lags.receive_to_callback) == 64)
     lags = feed.status().lags
-    assert len(lags.exchange_to_receive) == len(lags.receive_to_engine) == 4
+    # And the first one after each beat of the timer, four a second.
+    assert len(lags.exchange_to_receive) == len(lags.receive_to_engine)
+    assert 32 <= len(lags.receive_to_engine) <= 48
     assert 2 <= lags.exchange_to_receive.quantile(1) <= 3.1
-    assert 0 < lags.receive_to_callback.quantile(0.5) < 1
+    assert 0 < lags.receive_to_callback.quantile(0.5) < 3

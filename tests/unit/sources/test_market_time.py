@@ -57,11 +57,11 @@ def test_what_comes_after_the_time_was_told_has_that_time_and_the_telling_goes_n
         timed.on_connection(ConnectionEvent("connecting", 0, 1))
         timed.on_connection(ConnectionEvent("connected", 0, 2))
         assert (written.events, clock()) == ([], 0)
-        timed.on_text(told(AT), 3, 0)
-        timed.on_frame(b"", 4, 0)
-        timed.on_text(told(AT + SECOND), 5, 0)
-        timed.on_text("{}", 6, 0)
-        timed.on_connection(ConnectionEvent("disconnected", 0, 7))
+        timed.on_text(told(AT), clock.stamp(), 0)
+        timed.on_frame(b"", clock.stamp(), 0)
+        timed.on_text(told(AT + SECOND), clock.stamp(), 0)
+        timed.on_text("{}", clock.stamp(), 0)
+        timed.on_connection(ConnectionEvent("disconnected", 0, clock.stamp()))
         assert written.events == [("connecting", AT), ("connected", AT), ("disconnected", AT + SECOND)]
         assert (written.frames, written.texts, clock()) == ([AT], [("{}", AT + SECOND)], AT + SECOND)
 
@@ -125,6 +125,7 @@ def test_only_a_server_without_tls_is_asked() -> None:
     assert asking("ws://127.0.0.1:8765/a?b=c") == "ws://127.0.0.1:8765/a?b=c&market_time=1"
     assert abs(Kite("key", "token").clock() - time.time_ns()) < SECOND
     assert Kite("key", "token", url="ws://127.0.0.1:1").clock() == 0
+    assert Kite("key", "token", url="ws://127.0.0.1:1", clock=lambda: AT).clock() == AT
 
 
 def test_what_is_told_never_runs_ahead_of_what_was_sent() -> None:

@@ -54,6 +54,30 @@ def test_a_client_connects_subscribes_and_delivers() -> None:
     run(main)
 
 
+def test_a_market_may_have_a_clock_of_its_own() -> None:
+    asked: list[int] = []
+
+    def is_open(time_ns: int) -> bool:
+        asked.append(time_ns)
+        return False
+
+    async def main() -> None:
+        async with Broker().running() as broker:
+            # A clock that stands still: no time-out is counted by it, and frames go on.
+            sink, client = Recorder(), client_of(broker, clock=lambda: 1_000, market_open=is_open)
+            client.subscribe([INFY], "full")
+            async with running(client, sink):
+                await until(lambda: len(sink.frames) >= 3)
+                for _ in range(30):
+                    broker.clients[0].send(frame((INFY, "full")))
+                await until(lambda: len(sink.frames) >= 33 and asked)
+                assert client.connected()
+        assert {received for _, received, _ in sink.frames} == {1_000} == set(asked)
+        assert {event.time_ns for event in sink.events} == {1_000}
+
+    run(main)
+
+
 def test_changes_while_it_runs_are_gathered() -> None:
     async def main() -> None:
         async with Broker().running() as broker:
