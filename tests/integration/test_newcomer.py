@@ -66,20 +66,25 @@ def test_who_records_before_the_exchange_is_there_has_a_journal_of_the_markets_t
     with Exchange(5, speed=600) as exchange:
         # Its port, with nobody there any more.
         port, tokens = exchange.port, [str(token) for token in exchange.symbols.values()]
-    for how in ("record", "live"):
-        path = tmp_path / f"{how}.tlj"
-        where = [str(path), *tokens] if how == "record" else [*tokens, "--record", str(path)]
-        command = [*TICKLOOM, how, *where, "--url", f"ws://127.0.0.1:{port}", "--seconds", "3"]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ANYONE
-        ) as process:
-            assert process.stderr is not None
-            assert "waiting" in process.stderr.readline()
-            with Exchange(5, speed=600, port=port) as exchange:
-                process.communicate(timeout=20)
-                assert process.returncode == 0
+    paths = [tmp_path / "record.tlj", tmp_path / "live.tlj"]
+    ways = (["record", str(paths[0]), *tokens], ["live", *tokens, "--record", str(paths[1])])
+    where = ["--url", f"ws://127.0.0.1:{port}", "--seconds", "2.5"]
+    running = [
+        subprocess.Popen(
+            [*TICKLOOM, *way, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ANYONE
+        )
+        for way in ways
+    ]
+    for process in running:
+        assert process.stderr is not None
+        assert "waiting" in process.stderr.readline()
+    with Exchange(5, speed=600, port=port) as exchange:
+        for process in running:
+            process.communicate(timeout=20)
+            assert process.returncode == 0
+    opens, closes = exchange.market.session_open_ns, exchange.market.session_close_ns
+    for path in paths:
         records = list(tl.sources.Replay(path).records())
-        opens, closes = exchange.market.session_open_ns, exchange.market.session_close_ns
         assert len(records) > 10
         assert all(opens <= record.received_ns < closes for record in records)
 
