@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -24,18 +25,20 @@ PLAIN_NS = 2_000_000_000
 def follow(run: Run, console: Console, speed: float) -> None:
     """Show the run while it lasts: a live table in a terminal, a line now and then elsewhere."""
     shown = time.perf_counter_ns()
-    if not console.is_terminal:
-        for _ in run.play(speed):
-            if time.perf_counter_ns() - shown > PLAIN_NS:
-                shown = time.perf_counter_ns()
-                console.print(screen.line(run.progress()), soft_wrap=True)
-        return
-    with Live(screen.table(run, console.height), console=console, auto_refresh=False, transient=False) as live:
-        for _ in run.play(speed):
-            if time.perf_counter_ns() - shown > REFRESH_NS:
-                shown = time.perf_counter_ns()
-                live.update(screen.table(run, console.height), refresh=True)
-        live.update(screen.table(run, console.height), refresh=True)
+    # Closed here and not when it is forgotten: the feed has to go before its exchange does.
+    with closing(run.play(speed)) as steps:
+        if not console.is_terminal:
+            for _ in steps:
+                if time.perf_counter_ns() - shown > PLAIN_NS:
+                    shown = time.perf_counter_ns()
+                    console.print(screen.line(run.progress()), soft_wrap=True)
+            return
+        with Live(screen.table(run, console.height), console=console, auto_refresh=False, transient=False) as live:
+            for _ in steps:
+                if time.perf_counter_ns() - shown > REFRESH_NS:
+                    shown = time.perf_counter_ns()
+                    live.update(screen.table(run, console.height), refresh=True)
+            live.update(screen.table(run, console.height), refresh=True)
 
 
 @click.command()

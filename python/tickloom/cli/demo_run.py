@@ -10,7 +10,7 @@ from tickloom.cli.demo_screen import INTERVALS, Conservation, Progress
 from tickloom.sources.kite import Kite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from tickloom.feed import Feed
     from tickloom.sources.base import Sink
@@ -23,7 +23,8 @@ __all__ = ["Direct", "Measured", "Run", "Wired"]
 REFRESH_NS = 120_000_000
 # A sleep shorter than this costs more than it waits.
 SLACK_NS = 5_000_000
-AFTER_CLOSE_NS = 60_000_000_000
+# Long enough for every bar of the last minute to be closed (R25), too short for one of a later hour.
+AFTER_CLOSE_NS = 120_000_000_000
 LOOK_S = 0.02
 PATIENCE_S = 10.0
 
@@ -46,9 +47,11 @@ class Run:
         self.frames = 0
         self.engine_ns = 0
         self.now_ns = market.session_open_ns
+        self.ends_ns = market.session_close_ns + AFTER_CLOSE_NS
+        """When the demo is over: later a bar of the hour would be closed too, or not, as fast as the machine is."""
         self.started_ns = time.perf_counter_ns()
 
-    def play(self, speed: float) -> Iterator[None]:
+    def play(self, speed: float) -> Generator[None]:
         """The whole session, `speed` market seconds a real second (0: unpaced). Yields when time has passed."""
         raise NotImplementedError
 
@@ -99,7 +102,7 @@ class Direct(Run):
 
     timed = "call and decoding included"
 
-    def play(self, speed: float) -> Iterator[None]:
+    def play(self, speed: float) -> Generator[None]:
         """Apply every frame, `speed` market seconds a real second (0: unpaced). Yields when time has passed."""
         opened: int | None = None
         clock = time.perf_counter_ns
@@ -127,7 +130,7 @@ class Direct(Run):
             if self.frames % 64 == 0:
                 yield
         before = clock()
-        self.engine.advance(self.now_ns + AFTER_CLOSE_NS)
+        self.engine.advance(self.ends_ns)
         self.engine_ns += clock() - before
 
 
@@ -138,8 +141,10 @@ class Measured(Kite):
     tells them from today's. The demo knows that today's volume starts at nothing, and leaves out what came before it.
     """
 
-    def __init__(self, url: str, begins_ns: int) -> None:
+    def __init__(self, url: str, begins_ns: int, ends_ns: int) -> None:
         super().__init__("demo", "demo", url=url)
+        told = self.clock
+        self.clock = lambda: min(told(), ends_ns)
         self._begins_ns = begins_ns
         self.frames = self.work_ns = 0
 
@@ -174,10 +179,10 @@ class Wired(Run):
     def __init__(self, exchange: Exchange, *, damaged: bool) -> None:
         super().__init__(exchange.market, damaged=damaged)
         self.exchange = exchange
-        self.source = Measured(exchange.url, exchange.market_time_ns())
+        self.source = Measured(exchange.url, exchange.market_time_ns(), self.ends_ns)
         self.feed: Feed = tl.Feed(self.source, engine=self.engine)
 
-    def play(self, speed: float) -> Iterator[None]:  # noqa: ARG002 - the exchange has the speed
+    def play(self, speed: float) -> Generator[None]:  # noqa: ARG002 - the exchange has the speed
         """Subscribes, opens the market, and looks on until everything has arrived. Yields again and again.
 
         Raises ConnectionFailed if the feed does not get its instruments.
@@ -196,12 +201,12 @@ class Wired(Run):
                 self._look()
                 yield
             # All that was sent before this moment has arrived when the feed is told of it.
-            last_ns = self.exchange.market_time_ns()
+            last_ns = min(self.exchange.market_time_ns(), self.ends_ns)
             while self.source.clock() < last_ns:
                 self._look()
                 yield
         self._look(0)
-        self.engine.advance(self.now_ns + AFTER_CLOSE_NS)
+        self.engine.advance(self.ends_ns)
 
     def path(self) -> str:
         """The address, and what went over it."""
