@@ -197,7 +197,7 @@ class Wired(Run):
                 self._look()
                 yield
             self.exchange.open()
-            while not self._over():
+            while not self.exchange.is_finished:
                 self._look()
                 yield
             # All that was sent before this moment has arrived when the feed is told of it.
@@ -213,13 +213,6 @@ class Wired(Run):
         stats = self.exchange.stats()
         sent = f"{stats['packets_sent']:,} packets in {stats['frames_sent']:,} messages"
         return f"{sent} over {self.exchange.url}, {stats['packets_conflated']:,} left out"
-
-    def _over(self) -> bool:
-        try:
-            self.exchange.wait_finished(LOOK_S)
-        except TimeoutError:
-            return False
-        return True
 
     def _look(self, pause: float = LOOK_S) -> None:
         time.sleep(pause)

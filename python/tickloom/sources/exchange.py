@@ -130,6 +130,11 @@ class Exchange(Levers):
         """Whether nothing is traded, by its hours."""
         return self._floor.is_closed
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the market has no more to show."""
+        return self._floor.finished.is_set()
+
     def market_time_ns(self) -> int:
         """The time at the exchange, nanoseconds UTC: the clock that its stamps are read from."""
         return self._floor.now_ns()
