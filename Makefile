@@ -29,7 +29,7 @@ help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 .PHONY: demo
-demo: wheel ## Run a compressed market session through the engine and watch the candles (ARGS="--help").
+demo: wheel ## Run a compressed market session over a local socket and watch the candles (ARGS="--help").
 	$(BIN)/python -m tickloom demo $(ARGS)
 
 .PHONY: test

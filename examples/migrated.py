@@ -13,24 +13,23 @@ from tickloom.kite import KiteTicker  # was: from kiteconnect import KiteTicker
 logging.basicConfig(level=logging.INFO)
 tokens = [int(token) for token in sys.argv[1:]]
 kws = KiteTicker(os.environ["KITE_API_KEY"], os.environ["KITE_ACCESS_TOKEN"], root=os.environ.get("KITE_ROOT"))
-seen = 0
+seen = []
 
 
 def on_ticks(ws, ticks):
-    global seen  # noqa: PLW0603 - as in the vendor's example
     for tick in ticks:
         print(tick["instrument_token"], tick["last_price"], tick.get("exchange_timestamp"))
-    seen += len(ticks)
-    if seen >= 100:
+    seen.extend(ticks)
+    if len(seen) >= 100:
         ws.stop()
 
 
-def on_connect(ws, response):  # noqa: ARG001 - the callback's signature
+def on_connect(ws, response):
     ws.subscribe(tokens)
     ws.set_mode(ws.MODE_FULL, tokens)
 
 
 kws.on_ticks = on_ticks
 kws.on_connect = on_connect
-kws.on_close = lambda ws, code, reason: print("closed:", code, reason)  # noqa: ARG005 - the callback's signature
+kws.on_close = lambda ws, code, reason: print("closed:", code, reason)
 kws.connect()

@@ -4,6 +4,7 @@ With KITE_API_KEY and KITE_ACCESS_TOKEN it runs on the account's feed; without t
 and at sixty times the pace. It stops by itself after twenty signals or bars.
 """
 
+import itertools
 import os
 import sys
 
@@ -17,16 +18,14 @@ else:
     instruments = list(source.symbols)[:10]
 
 feed = tl.Feed(source, intervals=["1m", "5m"])
-bars = 0
+bars = itertools.count(1)
 
 
 def on_bar(event):
-    global bars  # noqa: PLW0603 - an example of ten lines
     closes = feed.candles(event.token, "1m").close[-5:]  # a numpy column, no copy
     signal = "above" if event.bar.close > closes.mean() else "below"
     print(tl.ist(event.bar.time).strftime("%H:%M"), event.symbol or event.token, event.bar.close, signal, "its mean")
-    bars += 1
-    if bars >= 20:
+    if next(bars) >= 20:
         feed.stop()
 
 

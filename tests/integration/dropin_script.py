@@ -118,22 +118,21 @@ def main() -> None:
     script = Script(ticker)
     script.last = stop_on_close
     started = time.monotonic()
-    if how == "blocking":
-        ticker.connect()
-    else:
-        ticker.connect(threaded=True)
-        ticker.websocket_thread.join(25)
-    sys.stdout.write(
-        json.dumps(
-            {
-                "seen": script.seen,
-                "threads": sorted(script.threads),
-                "subscribed": sorted(ticker.subscribed_tokens.items()),
-                "connected": ticker.is_connected(),
-                "seconds": time.monotonic() - started,
-            }
-        )
-    )
+    try:
+        if how == "blocking":
+            ticker.connect()
+        else:
+            ticker.connect(threaded=True)
+            ticker.websocket_thread.join(25)
+    finally:
+        told = {
+            "seen": script.seen,
+            "threads": sorted(script.threads),
+            "subscribed": sorted(ticker.subscribed_tokens.items()),
+            "connected": ticker.is_connected(),
+            "seconds": time.monotonic() - started,
+        }
+        sys.stdout.write(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -119,12 +119,15 @@ async def comes_back(fault: str, act: Callable[[Exchange], object], times: int) 
         for token, mode in wanted.items():
             ticker.subscribe([token], mode)
         task = asyncio.create_task(ticker.run(sink))
-        there = lambda: list(exchange.subscriptions().values()) == [wanted]  # noqa: E731 - asked often
+
+        def there() -> bool:
+            return list(exchange.subscriptions().values()) == [wanted]
+
         await until(there, 10)
         for _ in range(times):
             lost = sink.count("disconnected")
             act(exchange)
-            gone = await until(lambda lost=lost: sink.count("disconnected") > lost, 10)  # type: ignore[misc]
+            gone = await until(lambda lost=lost: sink.count("disconnected") > lost, 10)
             back = await until(there, 10)
             spent.append(back if gone < 10 else float("inf"))
             # A connection that lasted is a good one: each round begins like the first.
@@ -152,7 +155,7 @@ async def hostile_messages(messages: int) -> Row:
         kinds = [kind for kind in HOSTILE if kind not in {"lying count", "cut"}]
         for n in range(messages):
             message = hostile(kinds[n % len(kinds)], rng)
-            (exchange.send_text if isinstance(message, str) else exchange.send_binary)(message)  # type: ignore[operator]
+            (exchange.send_text if isinstance(message, str) else exchange.send_binary)(message)
             if n % 10 == 0:
                 exchange.send_binary(frame)
                 good += 1
@@ -228,7 +231,10 @@ async def mixed(cycles: int) -> Row:
         for mode in ("ltp", "quote", "full"):
             ticker.subscribe([token for token in tokens if wanted[token] == mode], mode)
         task = asyncio.create_task(ticker.run(sink))
-        there = lambda: list(exchange.subscriptions().values()) == [wanted]  # noqa: E731 - asked often
+
+        def there() -> bool:
+            return list(exchange.subscriptions().values()) == [wanted]
+
         await until(there, 20)
         gc.collect()
         threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
@@ -236,7 +242,7 @@ async def mixed(cycles: int) -> Row:
         for _ in range(cycles):
             before = sink.count("disconnected")
             rng.choice(acts)(exchange)
-            await until(lambda before=before: sink.count("disconnected") > before, 10)  # type: ignore[misc]
+            await until(lambda before=before: sink.count("disconnected") > before, 10)
             lost += await until(there, 10) > 10
         gc.collect()
         threads, files = threading.active_count() - threads, len(os.listdir("/proc/self/fd")) - files
@@ -254,7 +260,7 @@ async def table(quick: bool) -> list[Row]:
         many_go_silent(20 if quick else 200, "silence"),
         many_go_silent(20 if quick else 200, "half-open link"),
         *(
-            comes_back(f"close {code}", lambda exchange, code=code: exchange.close(code), few)  # type: ignore[misc]
+            comes_back(f"close {code}", lambda exchange, code=code: exchange.close(code), few)
             for code in (1000, 1001, 1006, 1011)
         ),
         comes_back("reset", lambda exchange: exchange.reset(), few),

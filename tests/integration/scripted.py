@@ -51,7 +51,7 @@ class Client(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.CLOSE:
-            self.closed.append((int(frame.get_close_code().value), frame.get_close_reason() or ""))
+            self.closed.append((int(frame.get_close_code()), frame.get_close_reason() or ""))
             # A close without a code is answered with one without: `send_close` would make a code 0 of it.
             transport.send(WSMsgType.CLOSE, frame.get_payload_as_bytes())
             transport.disconnect()

@@ -323,21 +323,58 @@ def test_nothing_that_is_logged_holds_the_token(caplog: pytest.LogCaptureFixture
     assert len(caplog.records) > 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_blocking_run_as_in_the_vendors_class(number: int) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_a_signal_ends_a_blocking_run_with_the_vendors_callbacks_and_the_process_with_its_code(
+    number: int, code: int
+) -> None:
     ended = []
-    for which in ("vendor", "ours"):
+    for which, expected in (("vendor", 0), ("ours", code)):
         with ScriptedServer([[Awaits(MODES), GOOD]]) as server:
             process = start(which, server.url, "blocking", {})
             eventually(lambda: server.clients != [] and not server.clients[0].steps, 20)
             time.sleep(0.3)
             sent = time.monotonic()
             process.send_signal(number)
-            seen = finish(process)["seen"]
+            seen = finish(process, expected)["seen"]
             ended.append([name for name, *_ in seen])
+            if which == "ours":
+                eventually(lambda: server.clients[0].closed != [])
+                assert server.clients[0].closed[0][0] == 1000
     assert time.monotonic() - sent < 2
     assert ended[0] == ended[1]
     assert ended[1][-2:] == ["on_error", "on_close"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [((1000, "bye"), (1000, "bye")), ((3001, None), (3001, "")), ((4999, "é" * 100), (4999, "é" * 61)),
+     ((None, "bye"), (1000, "bye")), ((), (1000, ""))],
+)  # fmt: skip
+def test_the_code_and_the_reason_of_a_close_reach_the_server(given: tuple[Any, ...], sent: tuple[int, str]) -> None:
+    with ScriptedServer([[ONE, GOOD]]) as server:
+        one, calls = ticker(server), []
+        one.on_ticks = lambda ws, made: ws.close(*given)
+        one.on_close = lambda ws, code, reason: calls.append((code, reason))
+        run_until_stopped(one)
+        eventually(lambda: server.clients[0].closed != [])
+        assert server.clients[0].closed == [sent]
+        assert calls == [(*given, None, None)[:2]]
+
+
+@pytest.mark.parametrize("code", [0, 999, 1001, 1006, 2999, 5000, "1000", 1000.0])
+def test_a_code_that_no_client_may_send_is_refused_and_changes_nothing(code: Any) -> None:
+    with ScriptedServer([[ONE, GOOD]]) as server:
+        one, calls = ticker(server), []
+
+        def on_ticks(ws: Any, made: Any) -> None:
+            with pytest.raises(ValueError, match="close with 1000 or 3000 to 4999"):
+                ws.close(code)
+            calls.append(ws.is_connected())
+            ws.stop()
+
+        one.on_ticks = on_ticks
+        run_until_stopped(one)
+        assert calls == [True]
 
 
 EXIT = """

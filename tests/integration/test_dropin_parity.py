@@ -61,12 +61,12 @@ def start(which: str, url: str, how: str, options: dict[str, Any]) -> subprocess
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
+def finish(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
     try:
         out, err = process.communicate(timeout=40)
     finally:
         process.kill()
-    assert process.returncode == 0, err
+    assert process.returncode == code, err
     assert "canary" not in out + err
     return json.loads(out)
 

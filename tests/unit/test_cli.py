@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -18,6 +20,12 @@ def command(*arguments: str, before: str = "") -> subprocess.CompletedProcess[st
     code = f"{before}\nimport runpy, sys\nsys.argv[1:] = {list(arguments)!r}\n"
     code += "runpy.run_module('tickloom', run_name='__main__', alter_sys=True)"
     return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+
+
+def day(run: subprocess.CompletedProcess[str]) -> list[str]:
+    """What does not depend on the machine."""
+    found = re.findall(r"^ *((?:packets|bars|volume) .*?) *$", run.stdout, flags=re.MULTILINE)
+    return [re.sub(r" in [\d,]+ frames", "", line) for line in found]
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +48,43 @@ def test_the_demo_shows_every_traded_share_in_a_bar(demo: subprocess.CompletedPr
 
 
 def test_the_same_seed_gives_the_same_day_and_another_seed_another(demo: subprocess.CompletedProcess[str]) -> None:
-    def day(run: subprocess.CompletedProcess[str]) -> list[str]:
-        return re.findall(r"^ *(?:packets|bars|volume) .*$", run.stdout, flags=re.MULTILINE)
-
     assert len(day(demo)) == 3
-    assert day(command("demo", *SHORT)) == day(demo)
+    assert day(command("demo", *SHORT, "--speed", "1800")) == day(demo)
+    # So fast that the hour after the session is over before anybody looks.
+    assert day(command("demo", *SHORT, "--speed", "36000")) == day(demo)
     assert day(command("demo", *SHORT, "--seed", "2")) != day(demo)
 
 
-def test_a_damaged_feed_loses_no_volume_either() -> None:
-    damaged = command("demo", *SHORT, "--faults")
+def test_the_demo_goes_over_a_socket_and_makes_the_bars_that_there_are_without_one(
+    demo: subprocess.CompletedProcess[str],
+) -> None:
+    assert re.search(r"socket +[\d,]+ packets in [\d,]+ messages over ws://127\.0\.0\.1:\d+, 0 left out", demo.stdout)
+    direct = command("demo", *SHORT, "--no-socket")
+    assert "socket" not in direct.stdout
+    assert day(direct) == day(demo)
+
+
+@pytest.mark.parametrize("way", [[], ["--no-socket"]])
+def test_a_damaged_feed_loses_no_volume_either(way: list[str]) -> None:
+    damaged = command("demo", *SHORT, "--faults", *way)
     assert damaged.returncode == 0, damaged.stderr
     assert "closes to the last share for 8 of 8 instruments" in damaged.stdout
+
+
+def test_an_interrupted_demo_ends_at_once_and_without_a_traceback() -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "tickloom", "demo", "--speed", "600", "--instruments", "5"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with demo:
+        assert demo.stdout is not None
+        assert "packets" in demo.stdout.readline()
+        sent = time.monotonic()
+        demo.send_signal(signal.SIGINT)
+        out, err = demo.communicate(timeout=10)
+    assert (demo.returncode, err) == (130, "")
+    assert "stopped early" in out
+    assert time.monotonic() - sent < 2
 
 
 def test_without_the_extra_the_command_line_says_what_to_install() -> None:

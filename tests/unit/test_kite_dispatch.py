@@ -71,14 +71,32 @@ def test_a_callback_that_is_not_there_is_not_called() -> None:
     Callbacks(exits=True).run("on_ticks", None, 1, 2)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_stops_and_the_second_does_what_it_always_did(number: int) -> None:
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_the_first_signal_stops_and_is_raised_at_the_end_and_the_second_does_what_it_always_did(
+    number: int, raised: type[BaseException]
+) -> None:
     before, stops = signal.getsignal(number), []
-    with Signals(lambda: stops.append(1)):
-        os.kill(os.getpid(), number)
-        assert stops == [1]
-        assert signal.getsignal(number) is before
+
+    def run() -> None:
+        with Signals(lambda: stops.append(1)):
+            os.kill(os.getpid(), number)
+            assert stops == [1]
+            assert signal.getsignal(number) is before
+
+    with pytest.raises(raised) as caught:
+        run()
     assert signal.getsignal(number) is before
+    assert getattr(caught.value, "code", 143) == 143
+
+
+def test_what_ended_the_run_itself_is_not_hidden_by_a_signal() -> None:
+    def exit_after_a_signal() -> None:
+        with Signals(lambda: None):
+            os.kill(os.getpid(), signal.SIGINT)
+            raise SystemExit(7)
+
+    with pytest.raises(SystemExit, match="7"):
+        exit_after_a_signal()
 
 
 def test_a_handler_of_the_program_is_left_alone() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from tickloom.cli import checks
+from tickloom.cli import checks, options
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["command"]
 
@@ -42,22 +44,15 @@ def table(found: list[checks.Check]) -> Table:
 
 
 @click.command()
-@click.option("--url", default="wss://ws.kite.trade", show_default=True, help="The server to ask.")
+@options.url
 @click.option("--offline", is_flag=True, help="Ask no server.")
-@click.option(
-    "--credentials",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of mode 0600 with KITE_API_KEY=... and KITE_ACCESS_TOKEN=... [default: the environment]",
-)
-def command(url: str, offline: bool, credentials: Path | None) -> None:
+@options.credentials_file
+def command(url: str, offline: bool, file: Path | None) -> None:
     """Check versions, the wheel, limits, the token, the clock and the connection.
 
     Ends with 1 if something must be mended first, with 0 if there are at most warnings.
     """
-    found = examine(url, credentials, offline=offline)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160
-    console.print(table(found))
+    found = examine(url, file, offline=offline)
+    options.terminal(160).print(table(found))
     if any(check.state == "fail" for check in found):
         raise SystemExit(1)

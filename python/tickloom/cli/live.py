@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import signal
 import time
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
-from tickloom.cli import credentials, screen
+from tickloom.cli import options, screen
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from tickloom.feed import Feed, Status
     from tickloom.sources.kite import Kite
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 REFRESH_S, PLAIN_S = 0.25, 2.0
-HEAD_LINES = 6
 
 
 def instrument(value: str) -> tuple[int, str]:
@@ -45,26 +41,9 @@ def head(status: Status) -> str:
     )
 
 
-def row(feed: Feed, token: int, name: str, interval: str) -> list[str]:
-    """One instrument's newest bar; the name alone before its first tick."""
-    candles = feed.engine.candles(token, interval)
-    bar = candles.forming or (candles.last(1)[0] if len(candles) else None)
-    if bar is None:
-        return [name]
-    prices = [f"{price:,.2f}" for price in (bar.open, bar.high, bar.low, bar.close)]
-    vwap = "" if isnan(bar.vwap) else f"{bar.vwap:,.2f}"
-    return [name, screen.clock(bar.time), *prices, f"{bar.volume:,}", vwap, f"{len(candles):,}"]
-
-
 def table(feed: Feed, shown: dict[int, str], interval: str, height: int) -> RenderableType:
-    """The newest candle of as many instruments as the terminal has lines for."""
-    grid = Table(title=f"tickloom live   {head(feed.status())}", title_justify="left", expand=False)
-    grid.add_column("instrument", no_wrap=True)
-    for name in (interval, "open", "high", "low", "close", "volume", "vwap", "bars"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    for token, name in list(shown.items())[: max(height - HEAD_LINES, 3)]:
-        grid.add_row(*row(feed, token, name, interval))
-    return grid
+    """The newest candles, under the line's state."""
+    return screen.table(f"tickloom live   {head(feed.status())}", feed.engine, shown, interval, height)
 
 
 def follow(feed: Feed, shown: dict[int, str], interval: str, console: Console, seconds: float | None) -> None:
@@ -81,6 +60,15 @@ def follow(feed: Feed, shown: dict[int, str], interval: str, console: Console, s
             if refused:
                 raise click.ClickException("the broker refused the token: log in again (tickloom doctor says more)")
             time.sleep(pause if until is None else max(min(pause, until - time.monotonic()), 0.01))
+
+
+def finish(feed: Feed, shown: dict[int, str], interval: str, console: Console) -> None:
+    """The last word: in a log the candles too, which a terminal shows already, and why there are none."""
+    if not console.is_terminal:
+        console.print(table(feed, shown, interval, len(shown) + screen.FRAME_LINES))
+    if why := screen.why_no_bars(feed.engine):
+        console.print(why, soft_wrap=True, highlight=False)
+    console.print(head(feed.status()), soft_wrap=True)
 
 
 class _Plain:
@@ -107,17 +95,12 @@ class _Plain:
 @click.option(
     "--speed", default=60.0, show_default=True, type=click.FloatRange(min=0), help="Market seconds a second, simulated."
 )
-@click.option("--mode", default="full", show_default=True, type=click.Choice(["ltp", "quote", "full"]))
+@options.mode
 @click.option("--interval", default="1m", show_default=True, help="The candles to show.")
 @click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Keep the raw frames in this file.")
-@click.option("--url", default="wss://ws.kite.trade", show_default=True, help="The server.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so long.")
-@click.option(
-    "--credentials",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of mode 0600 with KITE_API_KEY=... and KITE_ACCESS_TOKEN=... [default: the environment]",
-)
+@options.url
+@options.seconds
+@options.credentials_file
 def command(
     instruments: tuple[tuple[int, str], ...],
     simulated: bool,
@@ -143,7 +126,7 @@ def command(
         source = simulator = _simulated(speed)
         shown = shown or {token: name for name, token in simulator.symbols.items()}
     elif shown:
-        source = _account(file, url)
+        source = options.account(file, url)
     else:
         raise click.UsageError("name an instrument: a token, or TOKEN=NAME")
     try:
@@ -153,9 +136,7 @@ def command(
         feed.subscribe(list(shown), mode=mode)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    console = options.terminal()
     # What ends the process otherwise would leave the recording without its end.
     signal.signal(signal.SIGTERM, _terminated)
     with feed:
@@ -165,23 +146,13 @@ def command(
             raise SystemExit(128 + signal.SIGINT) from None
         finally:
             feed.stop()
-            console.print(head(feed.status()), soft_wrap=True)
+            finish(feed, shown, interval, console)
 
 
 def _simulated(speed: float) -> Simulator:
     from tickloom.sources.simulated import Simulator  # noqa: PLC0415
 
     return Simulator(instruments=50, speed=speed)
-
-
-def _account(file: Path | None, url: str) -> Kite:
-    from tickloom.sources.kite import Kite  # noqa: PLC0415
-
-    try:
-        found = credentials.find(file)
-        return Kite(found.api_key, found.access_token, url=url)
-    except (credentials.CredentialsMissing, ValueError) as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _terminated(number: int, _frame: object) -> None:

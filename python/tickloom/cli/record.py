@@ -10,26 +10,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from rich.console import Console
 
-from tickloom.errors import StoreError, TickloomError
+from tickloom._core import Engine
+from tickloom.cli import options, screen
+from tickloom.errors import DecodeError, StoreError, TickloomError
 from tickloom.sources.recorder import Recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
     from tickloom.sources.base import Source
     from tickloom.ticker.messages import ConnectionEvent
 
 __all__ = ["command"]
 
 REFRESH_S, PLAIN_S = 0.5, 5.0
+# The first frames are also made into candles, to say at the end if there were none to be had of them.
+TRIED = 1_000
 
 
 class Tee:
     """What a source delivers to: the recorder, and a few counters."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, clock: Callable[[], int] = time.time_ns) -> None:
         self.recorder = recorder
+        self.clock = clock
         self.frames = self.texts = 0
+        self.engine = Engine(intervals=["1m"])
         self.states: dict[int, str] = {}
         self.refused = asyncio.Event()
 
@@ -37,6 +46,9 @@ class Tee:
         """Records it."""
         self.recorder.write_frame(frame, received_ns, connection)
         self.frames += 1
+        if self.frames <= TRIED:
+            with contextlib.suppress(DecodeError):
+                self.engine.apply(frame, received_ns)
 
     def on_text(self, text: str, received_ns: int, connection: int) -> None:
         """Records it."""
@@ -44,8 +56,9 @@ class Tee:
         self.texts += 1
 
     def on_connection(self, event: ConnectionEvent) -> None:
-        """Records it."""
-        self.recorder.write_event(event)
+        """Records it, once the time at the exchange is known."""
+        if self.clock():
+            self.recorder.write_event(event)
         self.states[event.connection] = event.state
         if event.state == "authentication_failed":
             self.refused.set()
@@ -102,35 +115,17 @@ async def show(tee: Tee, console: Console) -> None:
             status.update(tee.line())
 
 
-def kite(url: str, file: Path | None) -> Source:
-    """The account's feed. Raises ClickException without credentials."""
-    # The transport and its event loop are not needed for --help.
-    from tickloom.cli import credentials  # noqa: PLC0415
-    from tickloom.sources.kite import Kite  # noqa: PLC0415
-
-    try:
-        found = credentials.find(file)
-        return Kite(found.api_key, found.access_token, url=url)
-    except (credentials.CredentialsMissing, ValueError) as error:
-        raise click.ClickException(str(error)) from error
-
-
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("tokens", nargs=-1, required=True, type=click.IntRange(1, 2**32 - 1))
-@click.option("--mode", default="full", show_default=True, type=click.Choice(["ltp", "quote", "full"]))
-@click.option("--url", default="wss://ws.kite.trade", show_default=True, help="The server.")
+@options.mode
+@options.url
 @click.option("--sync", default="interval", show_default=True, type=click.Choice(["interval", "strict"]),
               help="When it is on the disk: every --interval seconds, or at once.")  # fmt: skip
 @click.option("--interval", default=1.0, show_default=True, type=click.FloatRange(0.001, 3600), help="In seconds.")
 @click.option("--append", is_flag=True, help="Go on with a journal that is there.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so long.")
-@click.option(
-    "--credentials",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of mode 0600 with KITE_API_KEY=... and KITE_ACCESS_TOKEN=... [default: the environment]",
-)
+@options.seconds
+@options.credentials_file
 def command(
     path: Path,
     tokens: tuple[int, ...],
@@ -147,21 +142,21 @@ def command(
     Key and token come from KITE_API_KEY and KITE_ACCESS_TOKEN, or from a file of mode 0600; neither gets into the
     journal. Watch it again with: tickloom replay PATH
     """
-    source = kite(url, file)
+    source = options.account(file, url)
     source.subscribe(tokens, mode)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    console = options.terminal()
     began = time.monotonic()
     try:
         with Recorder(path, sync=sync, interval=interval, source=source.name, append=append) as recorder:
-            tee = Tee(recorder)
+            tee = Tee(recorder, source.clock)
             number = asyncio.run(record(source, tee, console, seconds))
     except FileExistsError:
         raise click.ClickException(f"there is a file already, go on with it by --append: {path}") from None
     except (StoreError, OSError) as error:
         raise click.ClickException(str(error)) from error
     console.print(f"{tee.line()}   {time.monotonic() - began:,.0f} s   {path}", soft_wrap=True)
+    if why := screen.why_no_bars(tee.engine):
+        console.print(why, soft_wrap=True, highlight=False)
     if tee.refused.is_set():
         raise click.ClickException("the broker refused the token: log in again (tickloom doctor says more)")
     if number is not None:

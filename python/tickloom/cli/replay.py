@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from math import isnan
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import tickloom as tl
-from tickloom.cli import screen
+from tickloom.cli import options, screen
 from tickloom.sources.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 __all__ = ["command"]
 
 REFRESH_S, PLAIN_S = 0.1, 2.0
-HEAD_LINES = 7
 SLICES = 200
 AFTER_END_NS = 60_000_000_000
 
@@ -94,26 +91,10 @@ class Run:
             f"{stats['rejected']:,} rejected   {stats['bars_closed']:,} bars sealed"
         )
 
-    def row(self, token: int, name: str) -> list[str]:
-        """An instrument's newest bar."""
-        candles = self.engine.candles(token, self.interval)
-        bar = candles.forming or (candles.last(1)[0] if len(candles) else None)
-        if bar is None:
-            return [name]
-        prices = [f"{price:,.2f}" for price in (bar.open, bar.high, bar.low, bar.close)]
-        vwap = "" if isnan(bar.vwap) else f"{bar.vwap:,.2f}"
-        return [name, screen.clock(bar.time), *prices, f"{bar.volume:,}", vwap, f"{len(candles):,}"]
-
     def table(self, height: int) -> RenderableType:
         """The newest bar of as many instruments as the terminal has lines for."""
-        grid = Table(title=f"tickloom replay   {self.line()}", title_justify="left", expand=False)
-        grid.add_column("instrument", no_wrap=True)
-        for name in (self.interval, "open", "high", "low", "close", "volume", "vwap", "bars"):
-            grid.add_column(name, justify="right", no_wrap=True)
-        known = self.engine.instruments
-        for token, symbol in known[: max(height - HEAD_LINES, 3)]:
-            grid.add_row(*self.row(token, symbol or str(token)))
-        return grid
+        shown = {token: symbol or str(token) for token, symbol in self.engine.instruments}
+        return screen.table(f"tickloom replay   {self.line()}", self.engine, shown, self.interval, height)
 
     def report(self) -> RenderableType:
         """What was in the journals, and what the engine made of it."""
@@ -185,12 +166,12 @@ def command(
         run = Run(Replay(journals, start=start_ns, end=end_ns), interval, (first, last))
     except (tl.StoreError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    console = options.terminal()
     try:
         follow(run, speed, console)
     except KeyboardInterrupt:
         console.print("stopped early")
         raise SystemExit(130) from None
     console.print(run.report())
+    if why := screen.why_no_bars(run.engine):
+        console.print(why, soft_wrap=True, highlight=False)

@@ -1,54 +1,23 @@
-"""What the demo shows: a table of candles, a line for logs, the report at the end (stage cli)."""
+"""What the commands show alike: the clock, a table of candles, why there are none (stage cli)."""
 
 from __future__ import annotations
 
 import datetime as dt
 from math import isnan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    from rich.console import RenderableType
+    from tickloom._core import Bar, Candles, Engine
 
-    from tickloom.cli.demo import Run
-    from tickloom.sources.simulator import MarketInstrument
+__all__ = ["IST", "clock", "figures", "newest", "table", "why_no_bars"]
 
 IST = dt.timezone(dt.timedelta(hours=5, minutes=30))
-INTERVALS = ["1m", "3m", "5m", "10m", "15m", "30m", "60m"]
-BLOCKS = "▁▂▃▄▅▆▇█"
-TREND = 24
-# Title, head, rules and the caption take this many lines of the terminal.
-FRAME_LINES = 8
-
-
-class Progress(NamedTuple):
-    """Where a run stands."""
-
-    now_ns: int
-    packets: int
-    frames: int
-    rejected: int
-    sealed: int
-    ns_a_packet: float
-
-
-class Conservation(NamedTuple):
-    """One instrument's volume: what the feed announced, what the engine made of it, what was truly traded in bars."""
-
-    symbol: str
-    arrived: int
-    elsewhere: int
-    bars: int
-    truth: int
-
-    @property
-    def closes(self) -> bool:
-        """Whether every share that arrived is in a bar, in an auction, or booked by name elsewhere (rule R11)."""
-        return self.bars + self.elsewhere == self.arrived
+# Title, head, rules and a line below take this many lines of the terminal.
+FRAME_LINES = 7
 
 
 def clock(ns: int) -> str:
@@ -56,96 +25,41 @@ def clock(ns: int) -> str:
     return dt.datetime.fromtimestamp(ns / 1e9, IST).strftime("%H:%M:%S")
 
 
-def trend(closes: Sequence[float]) -> str:
-    """Closing prices as a row of blocks."""
-    low, high = min(closes), max(closes)
-    if high == low:
-        return BLOCKS[0] * len(closes)
-    return "".join(BLOCKS[int((close - low) / (high - low) * (len(BLOCKS) - 1))] for close in closes)
+def newest(candles: Candles) -> Bar | None:
+    """The bar that forms, else the last that was sealed, if there is one."""
+    return candles.forming or (candles.last(1)[0] if len(candles) else None)
 
 
-def state(progress: Progress) -> str:
-    """Where the market is, in a few words."""
-    return (
-        f"{clock(progress.now_ns)} IST   {progress.packets:,} packets in {progress.frames:,} frames   "
-        f"{progress.ns_a_packet:.0f} ns a packet in the engine"
-    )
+def figures(bar: Bar) -> list[str]:
+    """Open, high, low, close, volume and vwap as they are shown; no vwap without volume."""
+    prices = [f"{price:,.2f}" for price in (bar.open, bar.high, bar.low, bar.close)]
+    return [*prices, f"{bar.volume:,}", "" if isnan(bar.vwap) else f"{bar.vwap:,.2f}"]
 
 
-def line(progress: Progress) -> str:
-    """One line for a log, where there is no terminal to redraw."""
-    return f"{state(progress)}   {progress.sealed:,} bars sealed"
-
-
-def row(run: Run, instrument: MarketInstrument) -> list[RenderableType]:
-    """One instrument: its newest minute, formed or forming, and the trend of the closed ones."""
-    candles = run.engine.candles(instrument.token, "1m")
-    bar = candles.forming
-    if bar is None:
-        if not len(candles):
-            return [instrument.symbol]
-        bar = candles.last(1)[0]
-    change = (bar.close / instrument.base_price - 1) * 100
-    shown = Text(f"{change:+.2f}%", style="green" if change > 0 else "red" if change < 0 else "")
-    closes = candles.close[-TREND:].tolist()
-    return [
-        instrument.symbol,
-        f"{bar.close:,.2f}",
-        shown,
-        f"{bar.open:,.2f}",
-        f"{bar.high:,.2f}",
-        f"{bar.low:,.2f}",
-        "" if instrument.kind == "index" else f"{bar.volume:,}",
-        "" if isnan(bar.vwap) else f"{bar.vwap:,.2f}",
-        f"{len(candles):,}",
-        Text(trend(closes) if closes else "", style="cyan"),
-    ]
-
-
-def table(run: Run, height: int) -> RenderableType:
-    """The newest one-minute candles of as many instruments as the terminal has lines for."""
-    grid = Table(title=f"tickloom demo   {state(run.progress())}", title_justify="left", expand=False)
+def table(title: str, engine: Engine, shown: Mapping[int, str], interval: str, height: int) -> Table:
+    """The newest candle of as many instruments as the terminal has lines for; a name alone before its first tick."""
+    grid = Table(title=title, title_justify="left", expand=False)
     grid.add_column("instrument", no_wrap=True)
-    for name in ("last", "change", "open", "high", "low", "volume", "vwap", "bars"):
+    for name in (interval, "open", "high", "low", "close", "volume", "vwap", "bars"):
         grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column(f"last {TREND} minutes", no_wrap=True, min_width=TREND)
     fits = max(height - FRAME_LINES, 3)
-    # A selection from the most to the least traded: the thin ones are the interesting half.
-    every = max(len(run.instruments) / fits, 1)
-    shown = [run.instruments[int(nth * every)] for nth in range(min(fits, len(run.instruments)))]
-    for instrument in shown:
-        grid.add_row(*row(run, instrument))
-    if len(shown) < len(run.instruments):
-        grid.caption = f"{len(shown)} of {len(run.instruments)} instruments"
-        grid.caption_justify = "left"
+    for token, name in list(shown.items())[:fits]:
+        candles = engine.candles(token, interval)
+        bar = newest(candles)
+        grid.add_row(name, *([] if bar is None else [clock(bar.time), *figures(bar), f"{len(candles):,}"]))
+    if len(shown) > fits:
+        grid.caption, grid.caption_justify = f"{fits} of {len(shown)} instruments", "left"
     return grid
 
 
-def report(run: Run) -> RenderableType:
-    """What was done, how fast, and where every share went."""
-    progress = run.progress()
-    checks = run.conserved()
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(justify="right", style="bold")
-    grid.add_column()
-    grid.add_row("packets", f"{progress.packets:,} in {progress.frames:,} frames, {progress.rejected:,} rejected")
-    grid.add_row(
-        "bars", f"{progress.sealed:,} sealed, of {len(run.instruments)} instruments and {len(INTERVALS)} intervals"
+def why_no_bars(engine: Engine) -> str:
+    """Why ticks came and not one bar did, and what to do; empty if there are bars, or nothing came."""
+    stale = engine.stats()["stale"]
+    kept = ((token, interval) for token, _ in engine.instruments for interval in engine.intervals)
+    if not stale or any(newest(engine.candles(*each)) is not None for each in kept):
+        return ""
+    return (
+        f"no candles: {stale:,} ticks came, of an earlier day than their receipt. Either the market is closed and "
+        "repeats its last ticks: come back in market hours. Or it is simulated, and was closed or not asked for its "
+        "time: start it without --hours, and connect to its ws:// address with tickloom or tickloom.sources.Kite"
     )
-    grid.add_row(
-        "engine",
-        f"{run.engine_ns / 1e6:,.0f} ms in all, {progress.ns_a_packet:.0f} ns a packet, call and decoding included",
-    )
-    grid.add_row("clock", f"{run.elapsed:.1f} s for a session that ended at {clock(run.market.session_close_ns)} IST")
-    arrived, bars = sum(check.arrived for check in checks), sum(check.bars for check in checks)
-    closing = sum(check.closes for check in checks)
-    grid.add_row("volume", f"{arrived:,} shares arrived, {bars:,} of them in bars, the rest booked by name")
-    grid.add_row("account", f"closes to the last share for {closing} of {len(checks)} instruments")
-    if not run.damaged:
-        exact = sum(check.bars == check.truth for check in checks)
-        grid.add_row("truth", f"bars hold exactly what was traded for {exact} of {len(checks)} instruments")
-    for check in checks:
-        if not check.closes or (not run.damaged and check.bars != check.truth):
-            counts = f"{check.arrived:,} arrived, {check.bars:,} in bars, {check.truth:,} traded"
-            grid.add_row("", f"{check.symbol}: {counts}")
-    return grid

@@ -9,11 +9,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tickloom.cli.options import terminal
+from tickloom.cli.screen import IST
 from tickloom.sources.exchange import Exchange, Faults
 from tickloom.sources.exchange_faults import KINDS
 
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
-IST = dt.timezone(dt.timedelta(hours=5, minutes=30))
 REFRESH = 0.25
 PLAIN = 10.0
+SHOWN = 5
 
 
 def last_weekday(today: dt.date) -> dt.date:
@@ -110,6 +112,12 @@ def watch(exchange: Exchange, console: Console, stopping: threading.Event, secon
     until = time.monotonic() + (threading.TIMEOUT_MAX if seconds is None else seconds)
     # Programs read the address here; it is the first line, whatever shows it.
     console.print(f"listening on {exchange.url}", soft_wrap=True, highlight=False)
+    traded = [one for one in exchange.instruments if one.kind != "index"]
+    named = " ".join(f"{one.token}={one.symbol}" for one in traded[:SHOWN])
+    console.print(
+        f"in another terminal: KITE_API_KEY=any KITE_ACCESS_TOKEN=any tickloom live --url {exchange.url} {named}",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip
 
     def ended(pause: float) -> bool:
         return stopping.wait(max(min(pause, until - time.monotonic()), 0)) or time.monotonic() >= until
@@ -170,9 +178,7 @@ def command(**options: Any) -> None:
     faults = parse_faults(options["faults"], options["slow"], options["seed"])
     date = options["date"] or last_weekday(dt.datetime.now(IST).date()).isoformat()
     market = {"date": date, "start": options["start"], "end": options["end"], "days": options["days"]}
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120
+    console = terminal()
     stopping, signals = threading.Event(), list[int]()
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler

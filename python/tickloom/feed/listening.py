@@ -134,6 +134,16 @@ class Listening:
 
     # Streams.
 
+    @overload
+    def events(
+        self, *, symbols: Iterable[int | str] | int | str | None = None, interval: str | timedelta | None = None,
+        queue: int | None = None, policy: Policy | None = None,
+    ) -> Stream[Event]: ...  # fmt: skip
+    @overload
+    def events(
+        self, kind: type[E], /, *kinds: type[E], symbols: Iterable[int | str] | int | str | None = None,
+        interval: str | timedelta | None = None, queue: int | None = None, policy: Policy | None = None,
+    ) -> Stream[E]: ...  # fmt: skip
     def events(
         self,
         *kinds: type[Event],
@@ -141,7 +151,7 @@ class Listening:
         interval: str | timedelta | None = None,
         queue: int | None = None,
         policy: Policy | None = None,
-    ) -> Stream:
+    ) -> Stream[Any]:
         """Events from now on, for `async for` (or `stream.get()` in a thread); ends when the feed stops.
 
         All types but `BarUpdate` if none is named. It has a queue of its own; `queue` and `policy` are the feed's if
@@ -196,7 +206,7 @@ class Listening:
         """Whether the source runs."""
         return self._session is not None and self._session.alive
 
-    def _wait_on(self, kind: type[Event], symbols: Any, interval: str | timedelta | None) -> Stream:
+    def _wait_on(self, kind: type[E], symbols: Any, interval: str | timedelta | None) -> Stream[E]:
         session = self._session
         if session is None or not session.alive:
             raise ConnectionFailed("the feed does not run")

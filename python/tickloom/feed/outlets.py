@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from tickloom.events import BarClosed, BarRevised, BarUpdate, Event, Ticks
 from tickloom.feed.listeners import Audience, Listener
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tickloom.feed.statistics import Histogram
 
 __all__ = ["Dispatcher", "Hub", "Inline", "Outlet", "Stream"]
+
+E = TypeVar("E", bound=Event)
 
 
 class Outlet(Protocol):
@@ -190,17 +192,17 @@ class Dispatcher(_Queued):
             deliver(item)
 
 
-class Stream:
+class Stream(Generic[E]):
     """Events one by one, for `async for event in stream` or `stream.get()`; ends when the feed stops.
 
     It has its own queue, so it neither waits for callbacks nor for other streams.
     """
 
     def __init__(
-        self, hub: Hub, engine: Engine, listener: Callable[[Callable[[Event], None]], Listener],
+        self, hub: Hub, engine: Engine, listener: Callable[[Callable[[E], None]], Listener],
         limit: int, policy: Policy, scales: PriceScales | None, idle: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._events: deque[Event] = deque()
+        self._events: deque[E] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready: asyncio.Event | None = None
         # The feed holds the outlet, the outlet does not hold the stream: a stream that nobody reads any more goes away.
@@ -216,7 +218,7 @@ class Stream:
         """offered == delivered + dropped + queued."""
         return self._outlet.account
 
-    def get(self, timeout: float | None = None) -> Event | None:
+    def get(self, timeout: float | None = None) -> E | None:
         """The next event; None if the feed has stopped. TimeoutError if none comes within `timeout` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._events:
@@ -237,7 +239,7 @@ class Stream:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> E:
         if self._ready is None:
             self._loop, self._ready = asyncio.get_running_loop(), asyncio.Event()
         while not self._events:

@@ -112,7 +112,8 @@ class Reader:
 
     def on_connection(self, event: ConnectionEvent) -> None:
         """Tells the engine where its gaps are, and everybody what happened."""
-        if self.tee is not None:
+        # Before the time is known nothing has come; what was tried until then has no place in a journal of that time.
+        if self.tee is not None and self.clock():
             self._record("write_event", event)
         try:
             self._note(event)
@@ -144,6 +145,9 @@ class Reader:
         self._sample_ns = 0
         try:
             now_ns = self.clock()
+            if not now_ns:
+                # A source that does not know the time yet has delivered nothing.
+                return
             if self.live:
                 self._advance(now_ns)
             if self.hub.for_bars:

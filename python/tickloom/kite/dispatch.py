@@ -63,12 +63,14 @@ class Callbacks:
 
 
 class Signals:
-    """While a blocking connect() lasts, the first SIGINT or SIGTERM stops it, as with the vendor's class; a second one
-    does what it would do without us. Outside the main thread, and where the program has its own handlers, nothing."""
+    """While a blocking connect() lasts, the first SIGINT or SIGTERM stops it, and is raised when it has ended: as
+    KeyboardInterrupt, as ever in Python, or as SystemExit(143), so that `finally` blocks run. A second one does at once
+    what it would do without us. Outside the main thread, and where the program has its own handlers, nothing."""
 
     def __init__(self, stop: Callable[[], None]) -> None:
         self._stop = stop
         self._before: dict[int, Any] = {}
+        self._caught: int | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -80,6 +82,7 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         signal.signal(number, self._before.pop(number))
+        self._caught = number
         self._stop()
 
     def __exit__(
@@ -87,3 +90,5 @@ class Signals:
     ) -> None:
         while self._before:
             signal.signal(*self._before.popitem())
+        if error is None and self._caught is not None:
+            raise KeyboardInterrupt if self._caught == signal.SIGINT else SystemExit(128 + self._caught)

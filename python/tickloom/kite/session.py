@@ -154,17 +154,17 @@ class Session:
 
     def _close(self, code: int | None, reason: str | None) -> None:
         self._translator.close(code, reason)
-        self._finish()
+        self._finish(1000 if code is None else code, reason or "")
 
     def _stop_retry(self) -> None:
         self._translator.stop_retrying()
         if self._translator.over:
             self._finish()
 
-    def _finish(self) -> None:
+    def _finish(self, code: int = 1000, reason: str = "") -> None:
         if self._task is None:
             self.ending = True
-            self._task = asyncio.ensure_future(self._client.stop())
+            self._task = asyncio.ensure_future(self._client.stop(code, reason))
 
     # The sink
 

@@ -123,10 +123,10 @@ class KiteTicker:
     ) -> None:
         """Connect and deliver until stopped. With `threaded` it returns at once and a thread of its own delivers.
 
-        It returns when `stop` or `close` was called, when no retry is left, on the first SIGINT or SIGTERM, and when
-        the broker refused the token. Called while it runs it does nothing, unless the run is ending: then another
-        one follows. `proxy`: {"host": ..., "port": ...} of an HTTP proxy. Certificates are verified unless
-        `disable_ssl_verification`.
+        It returns when `stop` or `close` was called, when no retry is left, and when the broker refused the token.
+        SIGINT and SIGTERM close the connection, then KeyboardInterrupt or SystemExit(143) is raised. Called while it
+        runs it does nothing, unless the run is ending: then another one follows. `proxy`: {"host": ..., "port": ...}
+        of an HTTP proxy. Certificates are verified unless `disable_ssl_verification`.
         """
         with self._guard:
             session = self._make_session(disable_ssl_verification, proxy)
@@ -156,7 +156,11 @@ class KiteTicker:
 
     @bare
     def close(self, code: int | None = None, reason: str | None = None) -> None:
-        """Close the connection and do not connect again; `on_close` gets `code` and `reason`."""
+        """Close the connection and do not connect again; the server and `on_close` get `code` and `reason`.
+
+        Without a code the server gets 1000. Raises ValueError for a code other than 1000 and 3000 to 4999.
+        """
+        wiring.check_close(code)
         if (session := self._session) is not None:
             session.close(code, reason)
 

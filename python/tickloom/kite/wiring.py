@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tickloom.kite.session import Session
     from tickloom.kite.ticker import KiteTicker
 
-__all__ = ["Connection", "check_count", "client", "credentials", "split"]
+__all__ = ["Connection", "check_close", "check_count", "client", "credentials", "split"]
 
 TOKENS = Settings().max_tokens
 """The vendor's class is one connection, so what one connection takes."""
@@ -45,6 +45,12 @@ def check_count(count: int) -> None:
         raise SubscriptionLimit(
             f"a connection takes {TOKENS} instruments, use another KiteTicker for the rest: {count}"
         )
+
+
+def check_close(code: object) -> None:
+    """Refuse a code that a client may not send (RFC 6455, 7.4); the vendor's class does so too."""
+    if code is not None and (type(code) is not int or (code != 1000 and not 3000 <= code <= 4999)):
+        raise ValueError(f"close with 1000 or 3000 to 4999: {code!r}")
 
 
 def client(

@@ -40,8 +40,8 @@ class Source(Protocol):
 
     Three attributes are optional. `live` (bool, True without it): the clock closes quiet bars; a journal has its own
     time, says False, and closes them by `sink.on_clock(now_ns)`, nanoseconds UTC. `clock` (a function without
-    arguments, `time.time_ns` without it): the time at the exchange, nanoseconds UTC, for markets that run at another
-    time than ours. `symbols` (a mapping of names to tokens): lets a feed subscribe by name.
+    arguments, `time.time_ns` without it): the time at the exchange, nanoseconds UTC, 0 while it is not known, for
+    markets that run at another time than ours. `symbols` (a mapping of names to tokens): lets a feed subscribe by name.
     """
 
     name: str

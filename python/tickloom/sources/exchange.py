@@ -55,6 +55,8 @@ class Exchange(Levers):
     - `max_tokens` a connection: beyond them an error text. `connections_per_key`: beyond them 429; None: no limit.
     - `heartbeat`: seconds without a message after which a heartbeat is sent.
     - `greeting`: whether a client is told the number of instruments first, as the real feed does.
+    - `preopen`: whether the quarter of an hour before the session is shown, with its auction; else the session is the
+      first thing to be seen.
     - `faults`: what fails by itself.
     - `ssl_context`: serves TLS.
 
@@ -75,6 +77,7 @@ class Exchange(Levers):
         connections_per_key: int | None = 3,
         heartbeat: float = 1.0,
         greeting: bool = True,
+        preopen: bool = False,
         faults: Faults | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -92,7 +95,7 @@ class Exchange(Levers):
             raise ValueError(f"the clock on the wall has one speed: {speed}")
         self._rules = Rules(
             instruments, seed, speed, options, hours, opens, tokens, max_tokens, connections_per_key, heartbeat,
-            greeting, faults or Faults(), host, port, ssl_context,
+            greeting, preopen, faults or Faults(), host, port, ssl_context,
         )  # fmt: skip
         super().__init__(Floor(self._rules))
         self.port = port
@@ -126,6 +129,11 @@ class Exchange(Levers):
     def is_closed(self) -> bool:
         """Whether nothing is traded, by its hours."""
         return self._floor.is_closed
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the market has no more to show."""
+        return self._floor.finished.is_set()
 
     def market_time_ns(self) -> int:
         """The time at the exchange, nanoseconds UTC: the clock that its stamps are read from."""

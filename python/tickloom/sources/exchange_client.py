@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Protocol
 
+    from tickloom.sources.exchange_clock import ExchangeClock
+
     class Floor(Protocol):
         """What a client sees of its exchange."""
 
         max_tokens: int
+
+        clock: ExchangeClock
 
         @property
         def board(self) -> Mapping[int, bytes]: ...
@@ -42,7 +46,9 @@ _PEER_CLOSED = frozenset({7, 8})
 class Client(WSListener):
     """The server's end of one connection."""
 
-    def __init__(self, floor: Floor, number: int, api_key: str, *, greeting: bool, heartbeat: float) -> None:
+    def __init__(
+        self, floor: Floor, number: int, api_key: str, *, greeting: bool, heartbeat: float, timed: bool
+    ) -> None:
         self.floor = floor
         self.number = number
         self.api_key = api_key
@@ -55,6 +61,8 @@ class Client(WSListener):
         self.silent = False
         self.is_half_open = False
         self._greeting = greeting
+        self._timed = timed
+        self._told_ns = 0
         self._heartbeat = heartbeat
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
@@ -88,6 +96,7 @@ class Client(WSListener):
         self.floor.joined(self)
         self._last_sent = self._loop.time()
         self._beat()
+        self.tell_time()
         if self._greeting:
             self.send_text(wire.text("instruments_meta", {"count": len(self.floor.board), "etag": "simulated"}))
 
@@ -142,7 +151,7 @@ class Client(WSListener):
                     table.pop(token, None)
             return
         if action == "subscribe":
-            tokens, refused = self._within_the_limit(tokens)
+            tokens, refused = wire.within(tokens, self.modes, self.floor.max_tokens - len(self.modes))
             # A bare subscribe streams in quote mode, whatever the mode was before.
             mode = "quote"
         else:
@@ -159,14 +168,6 @@ class Client(WSListener):
         if action == "subscribe":
             self.floor.subscribed(self)
 
-    def _within_the_limit(self, tokens: list[int]) -> tuple[list[int], int]:
-        fresh = dict.fromkeys(token for token in tokens if token not in self.modes)
-        over = len(self.modes) + len(fresh) - self.floor.max_tokens
-        if over <= 0:
-            return tokens, 0
-        left_out = set(list(fresh)[-over:])
-        return [token for token in tokens if token not in left_out], over
-
     # What the client is sent.
 
     def offer(self, packets: Iterable[tuple[int, bytes]]) -> None:
@@ -176,14 +177,12 @@ class Client(WSListener):
         sizes, shown = self._sizes, self._shown
         wanted: list[tuple[int, bytes]] = []
         for token, packet in packets:
-            size = sizes.get(token)
-            if size is None:
-                continue
-            piece = packet[:size]
-            # The feed sends what changed in any field of the mode, and nothing else.
-            if shown.get(token) != piece:
-                shown[token] = piece
-                wanted.append((token, piece))
+            if (size := sizes.get(token)) is not None:
+                piece = packet[:size]
+                # The feed sends what changed in any field of the mode, and nothing else.
+                if shown.get(token) != piece:
+                    shown[token] = piece
+                    wanted.append((token, piece))
         if not wanted:
             return
         if self.congested:
@@ -192,6 +191,7 @@ class Client(WSListener):
                 self._waiting[token] = piece
             return
         self.packets_sent += len(wanted)
+        self.tell_time()
         self.send_binary(wire.join([piece for _, piece in wanted]))
 
     def _flush(self) -> None:
@@ -199,7 +199,15 @@ class Client(WSListener):
             waiting, self._waiting = self._waiting, {}
             self.packets_sent += len(waiting)
             self.packets_conflated -= len(waiting)
+            self.tell_time()
             self.send_binary(wire.join(list(waiting.values())))
+
+    def tell_time(self) -> None:
+        """The market's time, to a client that asked for it, if it is another than it knows."""
+        now_ns = self.floor.clock.told_ns
+        if self._timed and now_ns != self._told_ns and not self.mute and not self.congested:
+            self._told_ns = now_ns
+            self.send_text(wire.text(wire.MARKET_TIME, now_ns))
 
     def send_text(self, message: str) -> None:
         """One text message as it is."""

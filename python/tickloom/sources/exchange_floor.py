@@ -18,25 +18,21 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 
 from tickloom.sources import exchange_wire as wire
 from tickloom.sources.exchange_client import Client
+from tickloom.sources.exchange_clock import SECOND_NS, ExchangeClock
 from tickloom.sources.exchange_faults import CLOSE_CODES
 from tickloom.sources.exchange_rules import IST, closed_now, make_market, yesterdays_board
+from tickloom.sources.exchange_trading import PREOPEN_NS, tell, trade
 
 if TYPE_CHECKING:
     import random
 
     from tickloom.sources.exchange_rules import Rules
 
-HOUR_NS = 3_600_000_000_000
-SECOND_NS = 1_000_000_000
 log = logging.getLogger("tickloom.exchange")
 # Below DEBUG the WebSocket library writes down every request, and a request holds the access token. This logger is in
 # no registry: nobody can lower its level.
 transport_log = logging.Logger("tickloom.exchange.transport", logging.INFO)
 transport_log.parent = log
-# Frames between two looks at the sockets while the market runs without a pause.
-BREATH = 16
-# A client that has not read for so long does not hold up a market that runs as fast as its clients read.
-PATIENCE = 5.0
 
 
 @dataclass(slots=True)
@@ -79,16 +75,16 @@ class Floor:
         self._server: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._numbers = 0
-        start = int(now.timestamp() * SECOND_NS) if rules.hours == "wall" else self.market.session_open_ns
-        # (market time, monotonic time, market seconds a second): replaced whole, so any thread may read it.
-        self._clock = (start, time.monotonic(), 1.0 if rules.hours == "wall" else 0.0)
+        self.begins_ns = self.market.session_open_ns - (PREOPEN_NS if rules.preopen else 0)
+        wall = rules.hours == "wall"
+        self.clock = ExchangeClock(int(now.timestamp() * SECOND_NS) if wall else self.begins_ns, 1.0 if wall else 0.0)
 
     async def start(self) -> None:
         """Listens. Raises OSError if the port cannot be had."""
         await self.listen()
         if self.rules.opens == "at once":
             self.opened.set()
-        self._tasks = [asyncio.create_task(self._trade()), asyncio.create_task(self._fail())]
+        self._tasks = [asyncio.create_task(work) for work in (trade(self), tell(self), self._fail())]
         for task in self._tasks:
             task.add_done_callback(_tell)
 
@@ -140,8 +136,7 @@ class Floor:
 
     def now_ns(self) -> int:
         """The time at this exchange. Safe from any thread."""
-        market, anchor, speed = self._clock
-        return market + int((time.monotonic() - anchor) * speed * SECOND_NS)
+        return self.clock.now_ns()
 
     # The door.
 
@@ -167,7 +162,8 @@ class Floor:
         ):
             return self._refuse(429)
         self._numbers += 1
-        return Client(self, self._numbers, key, greeting=self.rules.greeting, heartbeat=self.rules.heartbeat)
+        rules, timed = self.rules, self.rules.hours != "wall" and "market_time" in query
+        return Client(self, self._numbers, key, greeting=rules.greeting, heartbeat=rules.heartbeat, timed=timed)
 
     def _refuse(self, status: int, retry_after: int | None = None, location: str = "") -> WSUpgradeResponseWithListener:
         self.counts["refused"] += 1
@@ -195,50 +191,6 @@ class Floor:
         """A client has subscribed."""
         if self.rules.opens == "subscription":
             self.opened.set()
-
-    # The market.
-
-    async def _trade(self) -> None:
-        await self.opened.wait()
-        if not self.is_closed:
-            wall = self.rules.hours == "wall"
-            if not wall:
-                self._clock = (self.market.session_open_ns, time.monotonic(), self.rules.speed)
-            for nth, (_, at, payload) in enumerate(self.market.events()):
-                if payload is None:
-                    continue
-                packets = list(wire.split(payload))
-                self.counts["market_frames"] += 1
-                self.counts["market_packets"] += len(packets)
-                self.board.update(packets)
-                # The pre-open is told by the board alone: the first thing to be seen is the session.
-                if at >= self.market.session_open_ns:
-                    await self._until(at, nth, jump=not wall)
-                    for client in list(self.clients.values()):
-                        client.offer(packets)
-                elif nth % BREATH == 0:
-                    await asyncio.sleep(0)
-            # Time goes on, or the bars of the last minute would never close.
-            self._clock = (self.now_ns(), time.monotonic(), self._clock[2] or 1.0)
-        self.finished.set()
-
-    async def _until(self, at: int, nth: int, *, jump: bool) -> None:
-        """Waits for the market's clock to show this time; a night is over at once."""
-        market, anchor, speed = self._clock
-        if not speed:
-            self._clock = (at, anchor, 0.0)
-            patience = time.monotonic() + PATIENCE
-            while any(c.congested and not c.mute for c in self.clients.values()) and time.monotonic() < patience:
-                await asyncio.sleep(0.001)
-        elif jump and at - self.now_ns() > HOUR_NS:
-            self._clock = (at, time.monotonic(), speed)
-        else:
-            ahead = anchor + (at - market) / SECOND_NS / speed - time.monotonic()
-            if ahead > 0:
-                await asyncio.sleep(ahead)
-                return
-        if nth % BREATH == 0:
-            await asyncio.sleep(0)
 
     # Faults.
 

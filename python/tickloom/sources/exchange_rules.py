@@ -35,6 +35,7 @@ class Rules:
     connections_per_key: int | None
     heartbeat: float
     greeting: bool
+    preopen: bool
     faults: Faults
     host: str
     port: int

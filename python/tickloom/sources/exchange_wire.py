@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
 HEARTBEAT = b"\x00"
 MODES = ("ltp", "quote", "full")
@@ -73,6 +73,11 @@ def websocket_head(opcode: int, length: int) -> bytes:
     if length < 1 << 16:
         return struct.pack(">BBH", 0x80 | opcode, 126, length)
     return struct.pack(">BBQ", 0x80 | opcode, 127, length)
+
+
+ASKS_TIME = "market_time=1"
+"""In the query of a client that wants to be told the market's time, which the real feed does not tell."""
+MARKET_TIME = "market_time"
 
 
 def text(kind: str, data: Any) -> str:
@@ -146,6 +151,16 @@ def request_of(message: str) -> tuple[str, str, list[int]]:
             raise BadRequest(f"no such mode: {str(value[0])[:40]!r}")
         return "mode", value[0], tokens_of(value[1])
     raise BadRequest(f"no such action: {str(action)[:40]!r}")
+
+
+def within(tokens: list[int], known: Container[int], room: int) -> tuple[list[int], int]:
+    """Those of the tokens for which there is room beside the known ones, and how many are left out."""
+    fresh = dict.fromkeys(token for token in tokens if token not in known)
+    over = len(fresh) - room
+    if over <= 0:
+        return tokens, 0
+    left_out = set(list(fresh)[-over:])
+    return [token for token in tokens if token not in left_out], over
 
 
 HOSTILE = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tickloom.sources.market_time import MarketTime, Timed, asking
 from tickloom.ticker.client import TickerClient
 from tickloom.ticker.credentials import Credentials
 
@@ -28,7 +29,8 @@ class Kite:
     `token_provider` is asked for a new access token when the broker refuses one; a refused one is never tried again.
     `market_open`, called with the time in ns UTC, says whether ticks are to be expected: then a line that only sends
     heartbeats is made anew. `symbols` maps names to tokens, `settings` are the ticker's. TLS is verified always.
-    `clock` gives the time at the exchange in ns UTC, for a simulated one that runs at another time than ours.
+    `clock` gives the time at the exchange in ns UTC, for a simulated one that runs at another time than ours. Without
+    it an exchange at a `url` without TLS, which no broker has, is asked for its time, and what it tells is used.
     The credentials are shown by no method, repr, log or error. Raises as `TickerClient` does.
     """
 
@@ -47,24 +49,34 @@ class Kite:
         ssl_context: ssl.SSLContext | None = None,
         market_open: Callable[[int], bool] | None = None,
         symbols: Mapping[str, int] | None = None,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         self.symbols = dict(symbols or {})
-        self.clock = clock
+        # None: nobody is asked.
+        self._market_time = MarketTime() if clock is None and asking(url) != url else None
+        self.clock: Callable[[], int] = clock or self._market_time or time.time_ns
+        """The time at the exchange, ns UTC; 0 until it is known who is there."""
         self._client = TickerClient(
-            url,
+            url if self._market_time is None else asking(url),
             credentials=[Credentials(api_key, access_token), *more_keys],
             settings=settings,
             token_provider=token_provider,
             ssl_context=ssl_context,
             market_open=market_open,
-            clock=clock,
+            clock=self.clock if self._market_time is None else self._market_time.stamp,
         )
         self._wanted: dict[int, str] = {}
 
     async def run(self, sink: Sink) -> None:
         """Delivers until cancelled. Raises AuthenticationFailed only if `settings` ask for it."""
-        await self._client.run(sink)
+        if self._market_time is None:
+            await self._client.run(sink)
+            return
+        timed = Timed(sink, self._market_time)
+        try:
+            await self._client.run(timed)
+        finally:
+            timed.close()
 
     def subscribe(self, tokens: Sequence[int], mode: str = "full") -> None:
         """Wants these instruments in this mode. Raises ValueError for a mode that is none, and if they do not fit on

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tickloom.sources.exchange import Exchange
+from tickloom.sources.market_time import MarketTime, Timed, asking
 from tickloom.ticker.client import TickerClient
 from tickloom.ticker.credentials import Credentials
 from tickloom.ticker.dial import in_thread
@@ -50,6 +51,7 @@ class Simulator:
         self._ours = exchange is None
         self.exchange = exchange or Exchange(instruments, seed, speed, **{"opens": "subscription", **options})
         self._settings = settings
+        self._clock = MarketTime()
         self._client: TickerClient | None = None
         self._wanted: dict[int, str] = {}
 
@@ -59,8 +61,8 @@ class Simulator:
         return self.exchange.symbols
 
     def clock(self) -> int:
-        """The market's time, ns UTC."""
-        return self.exchange.market_time_ns()
+        """The market's time as the exchange told it last, ns UTC; 0 before it did."""
+        return self._clock()
 
     async def run(self, sink: Sink) -> None:
         """Opens the exchange, connects to it and delivers until cancelled."""
@@ -70,15 +72,19 @@ class Simulator:
             await in_thread(self.exchange.__enter__, "tickloom-opening")
         try:
             client = TickerClient(
-                self.exchange.url,
+                asking(self.exchange.url),
                 credentials=Credentials("simulator", "simulator"),
                 settings=self._settings,
-                clock=self.clock,
+                clock=self._clock.stamp,
             )
             for mode in set(self._wanted.values()):
                 client.subscribe([token for token, wanted in self._wanted.items() if wanted == mode], mode)
             self._client = client
-            await client.run(sink)
+            timed = Timed(sink, self._clock)
+            try:
+                await client.run(timed)
+            finally:
+                timed.close()
         finally:
             self._client = None
             if self._ours:

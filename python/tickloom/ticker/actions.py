@@ -21,6 +21,7 @@ class Disconnect:
     """Give up the connection, or the attempt. With a code, say goodbye first; without, the link is dead."""
 
     code: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class TickerClient:
         self._thread = 0
         self._finished: asyncio.Future[None] | None = None
         self._ended: asyncio.Event | None = None
+        self._goodbye = 1000, ""
         self._pumps: set[int] = set()
         self._asking: dict[Account, asyncio.Task[None]] = {}
 
@@ -99,6 +100,7 @@ class TickerClient:
         if self._finished is not None:
             raise RuntimeError("the ticker client is running already")
         loop = asyncio.get_running_loop()
+        self._goodbye = 1000, ""
         self._sink, self._loop, self._thread = sink, loop, threading.get_ident()
         self._finished, self._ended = loop.create_future(), asyncio.Event()
         for account in self._accounts:
@@ -111,11 +113,12 @@ class TickerClient:
         finally:
             await self._shut_down()
 
-    async def stop(self) -> None:
-        """Close all connections and let `run` return. Does nothing when it is not running."""
+    async def stop(self, code: int = 1000, reason: str = "") -> None:
+        """Close all connections, with this code, and let `run` return. Does nothing when it is not running."""
         if self._finished is None or self._ended is None:
             return
         if not self._finished.done():
+            self._goodbye = code, reason
             self._finished.set_result(None)
         await self._ended.wait()
 
@@ -257,7 +260,7 @@ class TickerClient:
         for task in self._asking.values():
             task.cancel()
         try:
-            await asyncio.gather(*(link.stop() for link in links))
+            await asyncio.gather(*(link.stop(*self._goodbye) for link in links))
         finally:
             self._finished = self._loop = self._sink = None
             self._pumps.clear()

@@ -62,9 +62,9 @@ class Link:
         self.protocol.start(time.monotonic())
         self.pump()
 
-    async def stop(self) -> None:
-        """Say goodbye, wait a moment, be gone."""
-        self.protocol.stop()
+    async def stop(self, code: int, reason: str) -> None:
+        """Say goodbye, wait, be gone."""
+        self.protocol.stop(code, reason)
         self.pump()
         if self._timer is not None:
             self._timer.cancel()
@@ -145,8 +145,8 @@ class Link:
                 self._transport().send_ping(b"")
             case Connect():
                 self._task = asyncio.create_task(self._live(), name=f"tickloom-connection-{self.number}")
-            case Disconnect(code):
-                self._give_up(code)
+            case Disconnect(code, reason):
+                self._give_up(code, reason)
             case Renew():
                 self._client.renew(self.account)
 
@@ -200,7 +200,7 @@ class Link:
         self._socket = await dial.connect_socket(url.host, url.port, self.settings.connect_timeout)
         return self._socket
 
-    def _give_up(self, code: int | None) -> None:
+    def _give_up(self, code: int | None, reason: str) -> None:
         """Leave the transport, or the attempt, to its end; nothing it still says counts."""
         listener, task = self._listener, self._task
         self._listener = self._task = None
@@ -222,7 +222,8 @@ class Link:
             closing = asyncio.create_task(_gone(transport, self.settings.close_timeout))
         else:
             task.cancel()
-            transport.send_close(picows.WSCloseCode(code))
+            # A close frame has room for so many bytes, of whole characters.
+            transport.send_close(picows.WSCloseCode(code), reason.encode()[:123].decode(errors="ignore").encode())
             closing = asyncio.create_task(_gone(transport, self.settings.close_timeout))
         self._socket = None
         self._closing.add(closing)

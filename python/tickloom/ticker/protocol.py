@@ -99,13 +99,13 @@ class Connection:
             self._failures = self._attempt = 0
             self._connect(now)
 
-    def stop(self, reason: str = "") -> None:
-        """Close for good. May be started again."""
+    def stop(self, code: int = 1000, reason: str = "") -> None:
+        """Close for good; code and reason are the server's to hear. May be started again."""
         if self._state in {CONNECTED, CONNECTING}:
-            self._actions.append(Disconnect(1000 if self._state == CONNECTED else None))
+            self._actions.append(Disconnect(code, reason) if self._state == CONNECTED else Disconnect())
         if self._state != STOPPED:
             self._state = STOPPED
-            self._actions.append(Notify("stopped", reason=reason))
+            self._actions.append(Notify("stopped"))
 
     def subscribe(self, tokens: Iterable[int], mode: str, now: float) -> None:
         """Desire tokens in a mode."""
