@@ -5,7 +5,7 @@ use crate::bar::{Level, Said, flags};
 use crate::units::{DAY, MINUTE, Ns};
 
 use super::state::{Clock, EventKind, NO_TIME};
-use super::{Base, Book, NEVER};
+use super::{Book, NEVER};
 
 /// How many instruments ahead of the one that is sealed memory is asked for.
 const FAR: usize = 9;
@@ -134,47 +134,49 @@ impl Book {
         }
     }
 
-    pub(super) fn extra_said(&self, slot: usize, which: usize, sealed: bool) -> Option<Said> {
+    /// What an auction's or the post-close's own bar of a base says, if it is sealed or if it is not.
+    pub(super) fn extra_said(&self, slot: usize, which: usize, base: usize, sealed: bool) -> Option<Said> {
         let bar = self.cold[slot].extra[which]
-            .as_ref()
+            .get(base)
             .filter(|bar| bar.sealed == sealed)?;
         Some(bar.say(bar.floor, &self.options.saying).0)
     }
 
-    /// Every interval's series, in the order in which bars of one time are sealed.
-    pub(super) fn timed_series(&self) -> Vec<usize> {
+    /// The series of a base's bars, in the order in which bars of one time are sealed.
+    pub(super) fn timed_series(&self, base: usize) -> Vec<usize> {
         // A date has its auctions in its own numbers.
-        let folds = || {
-            self.plans
-                .iter()
-                .filter(|plan| plan.ns < DAY)
-                .map(|plan| plan.interval)
-        };
-        let of = |base: &Base| {
-            base.interval
-                .into_iter()
-                .chain(folds().take(if base.ns == MINUTE { usize::MAX } else { 0 }))
-        };
-        self.bases.iter().flat_map(of).collect()
+        let folds = self
+            .plans
+            .iter()
+            .filter(|plan| plan.ns < DAY && self.bases[base].ns == MINUTE);
+        let own = self.bases[base].interval.into_iter();
+        own.chain(folds.map(|plan| plan.interval)).collect()
     }
 
     fn close_extras(&mut self, slot: usize, sealing: Ns, now: Ns) -> Ns {
         let mut due = NEVER;
+        let after = self.options.final_after();
         for which in 0..2 {
-            let Some(bar) = &mut self.cold[slot].extra[which] else {
+            let bars = &mut self.cold[slot].extra[which];
+            let Some(first) = bars.first() else {
                 continue;
             };
-            if bar.sealed {
-                if bar.end.saturating_add(self.options.final_after()) < now {
-                    self.cold[slot].extra[which] = None;
+            if !first.sealed && first.end > sealing {
+                due = due.min(first.end.saturating_add(self.options.grace));
+            } else if first.sealed {
+                if first.end.saturating_add(after) < now {
+                    if which == 0 {
+                        self.cold[slot].auction_interest = first.interest();
+                    }
+                    self.cold[slot].extra[which].clear();
                 }
-            } else if bar.end > sealing {
-                due = due.min(bar.end.saturating_add(self.options.grace));
             } else {
-                bar.sealed = true;
-                let (said, _) = bar.say(bar.floor, &self.options.saying);
-                for series in self.timed_series() {
-                    self.seal(slot, series, &said, 0);
+                bars.iter_mut().for_each(|bar| bar.sealed = true);
+                for base in 0..self.bases.len() {
+                    let said = self.extra_said(slot, which, base, true);
+                    for series in self.timed_series(base) {
+                        said.iter().for_each(|said| self.seal(slot, series, said, 0));
+                    }
                 }
             }
         }

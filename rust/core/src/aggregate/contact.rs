@@ -178,7 +178,8 @@ impl Book {
         cold.before_prints = NO_TIME;
         cold.bookings.clear();
         cold.priced = false;
-        cold.extra = [None, None];
+        cold.extra.iter_mut().for_each(Vec::clear);
+        cold.auction_interest = Bar::NONE.interest();
         cold.opened = 0;
         cold.daily.begin();
         cold.signing = Signing::NEW;

@@ -255,7 +255,7 @@ impl Book {
             return None;
         }
         // An auction's own bar is not among the newest, but takes open interest as they do.
-        if self.cold[slot].extra.iter().any(Option::is_some) {
+        if self.cold[slot].extra.iter().any(|bars| !bars.is_empty()) {
             return None;
         }
         // What comes after a date is sealed may revise it.

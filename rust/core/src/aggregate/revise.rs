@@ -22,9 +22,10 @@ impl Book {
     #[cold]
     pub(super) fn resync(&mut self, slot: usize) {
         for which in 0..2 {
-            if let Some(said) = self.extra_said(slot, which, true) {
-                for series in self.timed_series() {
-                    self.revise(slot, series, &said, 0);
+            for base in 0..self.cold[slot].extra[which].len() {
+                let said = self.extra_said(slot, which, base, true);
+                for series in self.timed_series(base) {
+                    said.iter().for_each(|said| self.revise(slot, series, said, 0));
                 }
             }
         }

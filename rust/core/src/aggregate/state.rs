@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::bar::{Bar, Level, NO_HIGH, NO_LOW, Row};
+use crate::bar::{Bar, Interest, Level, NO_HIGH, NO_LOW, Row};
 use crate::nontime::NonTime;
 use crate::session::{ClassId, Schedule, Span};
 use crate::units::Ns;
@@ -238,6 +238,17 @@ impl Hot {
             signed: false,
         }
     }
+
+    /// The level that the date has reached.
+    #[inline]
+    pub fn level(&self) -> Level {
+        Level {
+            v: self.v_star,
+            a: self.a_star,
+            h: self.h_star,
+            l: self.l_star,
+        }
+    }
 }
 
 /// What a row of a bar without time has no room for (R38).
@@ -273,8 +284,10 @@ pub struct Cold {
     pub reserved: bool,
     /// A packet without volume made a price on this date.
     pub priced: bool,
-    /// Auction and post-close bars that are not final (`preopen="bar"`, `postclose="bar"`).
-    pub extra: [Option<Box<Bar>>; 2],
+    /// Auction and post-close bars that are not final (`preopen="bar"`, `postclose="bar"`): none, or one a base.
+    pub extra: [Vec<Bar>; 2],
+    /// What the auction's bar said of the open interest when it became final.
+    pub auction_interest: Interest,
     /// The opening auction's prints, kept for `preopen="fold"`: each with the level before it.
     pub prints: Vec<(Snap, Trade, Level)>,
     pub schedule: Schedule,
@@ -325,7 +338,8 @@ impl Cold {
             bookings: Vec::new(),
             past: Account::default(),
             priced: false,
-            extra: [None, None],
+            extra: [Vec::new(), Vec::new()],
+            auction_interest: Bar::NONE.interest(),
             opened: 0,
             reserved: false,
             nontime: Vec::new(),

@@ -1,6 +1,6 @@
 //! The long way of a packet with volume: is it a trade, a repeat, late, or a rollback (docs/bars.md §4)?
 
-use crate::bar::{Level, source};
+use crate::bar::source;
 use crate::session::{Phase, Span};
 use crate::units::{Ns, SECOND};
 
@@ -286,12 +286,7 @@ impl Book {
 
     fn opening_auction(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
         let hot = &self.hot[slot];
-        let level = Level {
-            v: hot.v_star,
-            a: hot.a_star,
-            h: hot.h_star,
-            l: hot.l_star,
-        };
+        let level = hot.level();
         let seen = hot.ets_star;
         let cold = &mut self.cold[slot];
         let before = cold.auction_open.map_or(0, |auction| auction.volume);

@@ -1,6 +1,6 @@
 //! In-order trades: the newest bar, or a newer one (docs/bars.md §4a).
 
-use crate::bar::{Bar, Level, flags};
+use crate::bar::{Bar, Interest, Level, flags};
 use crate::session::Span;
 use crate::units::{DAY, Ns};
 
@@ -97,9 +97,7 @@ impl Book {
         if newer {
             let floor = Level {
                 v: level,
-                a: hot.a_star,
-                h: hot.h_star,
-                l: hot.l_star,
+                ..hot.level()
             };
             let shared = self.open_bar(slot, base, span, s, floor, trade, clock);
             delta -= shared.unwrap_or(0);
@@ -176,7 +174,11 @@ impl Book {
         let at = slot * self.bases.len() + base;
         let seen = self.hot[slot].ets_star;
         let straddle = seen == NO_TIME || seen < span.start;
-        let mut bar = self.new_bar(slot, span, floor, Some(self.newest[at]));
+        let before = match &self.newest[at] {
+            bar if bar.exists => bar.interest(),
+            _ => self.auction_interest(slot, base),
+        };
+        let mut bar = self.new_bar(slot, span, floor, before);
         bar.straddle = straddle;
         let mut shared = None;
         let held = &self.newest[at];
@@ -199,11 +201,7 @@ impl Book {
             bar.clamp = false;
         }
         let before = *before;
-        let due = &mut self.cold[slot].rebase_due;
-        if *due & (1 << base) != 0 {
-            *due &= !(1 << base);
-            bar.flags |= flags::VOL_REBASED;
-        }
+        bar.flags |= self.rebase_flag(slot, base);
         self.first_of_the_day(slot, base, &mut bar, s);
         if before.exists {
             self.older[at].push(before);
@@ -219,8 +217,17 @@ impl Book {
         shared
     }
 
-    /// A bar without ticks yet, with what it knows from its surroundings.
-    pub(super) fn new_bar(&mut self, slot: usize, span: Span, floor: Level, before: Option<Bar>) -> Bar {
+    /// The open interest of the auction's own bar, final or not.
+    pub(super) fn auction_interest(&self, slot: usize, base: usize) -> Interest {
+        let cold = &self.cold[slot];
+        cold.extra[0]
+            .get(base)
+            .map_or(cold.auction_interest, Bar::interest)
+    }
+
+    /// A bar without ticks yet, with what it knows from its surroundings: `before` is the open interest of the bar
+    /// before it.
+    pub(super) fn new_bar(&self, slot: usize, span: Span, floor: Level, before: Interest) -> Bar {
         let mut bar = Bar {
             start: span.start,
             end: span.end,
@@ -230,11 +237,11 @@ impl Book {
         };
         bar.flags |= self.join_flag(slot, span, &mut bar.uncovered);
         let hot = &self.hot[slot];
-        if hot.oi_star_t != NO_TIME && hot.oi_star_t < span.end {
-            (bar.oi, bar.oi_t, bar.oi_v) = (hot.oi_star, hot.oi_star_t, hot.oi_star_v);
-        } else if let Some(before) = before.filter(|before| before.exists) {
-            (bar.oi, bar.oi_t, bar.oi_v) = (before.oi, before.oi_t, before.oi_v);
-        }
+        (bar.oi, bar.oi_t, bar.oi_v) = if hot.oi_star_t != NO_TIME && hot.oi_star_t < span.end {
+            (hot.oi_star, hot.oi_star_t, hot.oi_star_v)
+        } else {
+            before
+        };
         bar
     }
 
@@ -336,24 +343,7 @@ impl Book {
         }
         self.cold[slot].account.bars += trade.delta;
         let hot = self.hot[slot];
-        let level = Level {
-            v: hot.v_star,
-            a: hot.a_star,
-            h: hot.h_star,
-            l: hot.l_star,
-        };
-        let mut bar = match &self.cold[slot].extra[which] {
-            Some(bar) => **bar,
-            None => {
-                let mut bar = self.new_bar(slot, span, level, None);
-                bar.straddle = hot.ets_star == NO_TIME || hot.ets_star < span.start;
-                bar.flags |= flags::AUCTION;
-                if std::mem::take(&mut self.cold[slot].rebase_due) != 0 {
-                    bar.flags |= flags::VOL_REBASED;
-                }
-                bar
-            }
-        };
+        let level = hot.level();
         let value = value_of(
             &self.options.saying,
             hot.clamps,
@@ -363,10 +353,40 @@ impl Book {
             trade.v,
             s.average,
         );
-        bar.take_trade(value, s, trade);
-        self.dirty |= bar.sealed;
-        self.cold[slot].extra[which] = Some(Box::new(bar));
+        let mut bars = std::mem::take(&mut self.cold[slot].extra[which]);
+        for base in 0..self.bases.len() {
+            if bars.len() == base {
+                bars.push(self.new_extra(slot, which, base, span, level));
+            }
+            bars[base].take_trade(value, s, trade);
+            self.dirty |= bars[base].sealed;
+        }
+        self.cold[slot].extra[which] = bars;
         self.expect(slot, span.end);
+    }
+
+    /// Such a bar of one base, without ticks yet.
+    fn new_extra(&mut self, slot: usize, which: usize, base: usize, span: Span, level: Level) -> Bar {
+        let newest = &self.newest[slot * self.bases.len() + base];
+        let before = match which {
+            0 => Bar::NONE.interest(),
+            _ if newest.exists => newest.interest(),
+            _ => self.auction_interest(slot, base),
+        };
+        let mut bar = self.new_bar(slot, span, level, before);
+        let seen = self.hot[slot].ets_star;
+        bar.straddle = seen == NO_TIME || seen < span.start;
+        bar.flags |= flags::AUCTION;
+        bar.flags |= self.rebase_flag(slot, base);
+        bar
+    }
+
+    /// VOL_REBASED if the base's next bar says so.
+    fn rebase_flag(&mut self, slot: usize, base: usize) -> u32 {
+        let due = &mut self.cold[slot].rebase_due;
+        let flag = if *due & (1 << base) == 0 { 0 } else { flags::VOL_REBASED };
+        *due &= !(1 << base);
+        flag
     }
 }
 
