@@ -172,7 +172,11 @@ impl Book {
             let [auction, post] = &self.cold[slot].extra;
             // Before a later bar, what is final has nothing to say any more.
             let last = at == chain.len() && post.is_empty();
-            let before = match at.checked_sub(1).map(|before| &chain[before]).or(auction.get(base)) {
+            let before = match at
+                .checked_sub(1)
+                .map(|before| &chain[before])
+                .or(auction.get(base))
+            {
                 Some(bar) if last || self.is_open_to_change(bar.end, clock) => bar.interest(),
                 None if last => self.auction_interest(slot, base),
                 _ => Bar::NONE.interest(),

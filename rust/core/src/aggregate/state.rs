@@ -202,6 +202,8 @@ pub struct Hot {
     /// Key of `oi_star` (R30).
     pub oi_star_t: Ns,
     pub oi_star_v: i64,
+    /// The trade time that the packet which set `v_star` said, whatever placed it: what a repeat says too (R15).
+    pub ltt_said: Ns,
     /// Tick size in units: the tolerance of R21.
     pub tick: i32,
     pub lows: u8,
@@ -230,6 +232,7 @@ impl Hot {
             last_p: 0,
             oi_star_t: NO_TIME,
             oi_star_v: i64::MIN,
+            ltt_said: NO_TIME,
             tick: i32::try_from(tick.max(1)).unwrap_or(i32::MAX),
             lows: 0,
             open: false,
@@ -237,6 +240,12 @@ impl Hot {
             has_volume: false,
             signed: false,
         }
+    }
+
+    /// Remembers what a repeat of the packet that set the volume says.
+    pub fn note_said(&mut self, s: &Snap) {
+        self.ltt_said = if s.ltt == 0 { NO_TIME } else { s.ltt };
+        self.last_p = s.price;
     }
 
     /// The level that the date has reached.

@@ -65,7 +65,7 @@ impl Book {
         let hot = &self.hot[slot];
         if v == hot.v_star {
             let same_oi = !s.has_oi || s.oi == hot.oi_star;
-            let same = s.ltt != 0 && s.ltt == hot.ltt_star && s.price == hot.last_p && same_oi;
+            let same = s.ltt != 0 && s.ltt == hot.ltt_said && s.price == hot.last_p && same_oi;
             self.tally.duplicates += u64::from(same);
             self.tally.quotes += u64::from(!same);
             self.gap_was_empty(slot);
@@ -217,6 +217,7 @@ impl Book {
             hot.ltt_star = t;
             hot.clamps = false;
             hot.lows = 0;
+            hot.note_said(s);
             self.cold[slot].account.rebased += fall;
             self.cold[slot].rebase_due = unflagged;
         }
@@ -268,7 +269,7 @@ impl Book {
         hot.ltt_star = hot.ltt_star.max(trade.t);
         hot.h_star = hot.h_star.max(s.high);
         hot.l_star = hot.l_star.min(s.low);
-        hot.last_p = s.price;
+        hot.note_said(s);
     }
 
     fn can_amend(&self, slot: usize, t: Ns, clock: &Clock) -> bool {

@@ -384,7 +384,11 @@ impl Book {
     /// VOL_REBASED if the base's next bar says so.
     fn rebase_flag(&mut self, slot: usize, base: usize) -> u32 {
         let due = &mut self.cold[slot].rebase_due;
-        let flag = if *due & (1 << base) == 0 { 0 } else { flags::VOL_REBASED };
+        let flag = if *due & (1 << base) == 0 {
+            0
+        } else {
+            flags::VOL_REBASED
+        };
         *due &= !(1 << base);
         flag
     }

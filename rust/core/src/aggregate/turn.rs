@@ -72,6 +72,7 @@ impl Book {
         let level = open.floor().join(newest.top());
         let known = hot.clamps && hot.offset == 0 && (!self.quick_bounded || hot.a_star > 0);
         let current = newest.last_t == hot.ltt_star
+            && hot.ltt_said == hot.ltt_star
             && newest.last_p == hot.last_p
             && level == hot.level();
         if !known || !current || older.len() > 1 {
