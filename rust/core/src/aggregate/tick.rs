@@ -134,6 +134,12 @@ impl Book {
             self.resync(slot);
         }
         let opened = std::mem::take(&mut self.opened);
+        let extra = std::mem::replace(&mut self.opened_extra, NO_TIME);
+        if extra != NO_TIME && self.options.close_on == CloseOn::NextTick {
+            for base in 0..self.bases.len() {
+                self.close_base(slot, base, extra, NO_TIME);
+            }
+        }
         if opened != 0 && self.options.close_on == CloseOn::NextTick {
             // A bar that came late into another base has no next tick yet.
             for base in (0..self.bases.len()).filter(|base| opened & (1 << base) != 0) {

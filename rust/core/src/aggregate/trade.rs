@@ -217,14 +217,6 @@ impl Book {
         shared
     }
 
-    /// The open interest of the auction's own bar, final or not.
-    pub(super) fn auction_interest(&self, slot: usize, base: usize) -> Interest {
-        let cold = &self.cold[slot];
-        cold.extra[0]
-            .get(base)
-            .map_or(cold.auction_interest, Bar::interest)
-    }
-
     /// A bar without ticks yet, with what it knows from its surroundings: `before` is the open interest of the bar
     /// before it.
     pub(super) fn new_bar(&self, slot: usize, span: Span, floor: Level, before: Interest) -> Bar {
@@ -327,62 +319,8 @@ impl Book {
         }
     }
 
-    /// An auction's or the post-close's own bar, in every interval, sealed by the clock (R8, R9).
-    pub(super) fn extra_bar(
-        &mut self,
-        slot: usize,
-        which: usize,
-        span: Span,
-        s: &Snap,
-        clock: &Clock,
-        trade: &Trade,
-    ) {
-        if !self.is_open_to_change(span.end, clock) {
-            self.tally.late_dropped += 1;
-            return self.book(slot, Booking::Unattributed, trade.delta);
-        }
-        self.cold[slot].account.bars += trade.delta;
-        let hot = self.hot[slot];
-        let level = hot.level();
-        let value = value_of(
-            &self.options.saying,
-            hot.clamps,
-            s.price,
-            level.v,
-            level.a,
-            trade.v,
-            s.average,
-        );
-        let mut bars = std::mem::take(&mut self.cold[slot].extra[which]);
-        for base in 0..self.bases.len() {
-            if bars.len() == base {
-                bars.push(self.new_extra(slot, which, base, span, level));
-            }
-            bars[base].take_trade(value, s, trade);
-            self.dirty |= bars[base].sealed;
-        }
-        self.cold[slot].extra[which] = bars;
-        self.expect(slot, span.end);
-    }
-
-    /// Such a bar of one base, without ticks yet.
-    fn new_extra(&mut self, slot: usize, which: usize, base: usize, span: Span, level: Level) -> Bar {
-        let newest = &self.newest[slot * self.bases.len() + base];
-        let before = match which {
-            0 => Bar::NONE.interest(),
-            _ if newest.exists => newest.interest(),
-            _ => self.auction_interest(slot, base),
-        };
-        let mut bar = self.new_bar(slot, span, level, before);
-        let seen = self.hot[slot].ets_star;
-        bar.straddle = seen == NO_TIME || seen < span.start;
-        bar.flags |= flags::AUCTION;
-        bar.flags |= self.rebase_flag(slot, base);
-        bar
-    }
-
     /// VOL_REBASED if the base's next bar says so.
-    fn rebase_flag(&mut self, slot: usize, base: usize) -> u32 {
+    pub(super) fn rebase_flag(&mut self, slot: usize, base: usize) -> u32 {
         let due = &mut self.cold[slot].rebase_due;
         let flag = if *due & (1 << base) == 0 {
             0
@@ -396,7 +334,7 @@ impl Book {
 
 impl Bar {
     /// Takes an in-order trade, whose value and whether that was bounded the caller knows (R22).
-    fn take_trade(&mut self, (value, bounded): (i128, bool), s: &Snap, trade: &Trade) {
+    pub(super) fn take_trade(&mut self, (value, bounded): (i128, bool), s: &Snap, trade: &Trade) {
         self.take_price(trade.t, trade.v, s.price, s.high, s.low);
         self.top_v = trade.v;
         self.top_a = s.average;
