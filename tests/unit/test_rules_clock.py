@@ -393,6 +393,21 @@ def test_r8_an_auction_trade_that_shows_after_the_open_takes_nothing_from_the_fi
     assert m.balanced()
 
 
+def test_r13_a_gap_tick_opens_the_auctions_bar_past_its_window_if_there_is_no_later_one(machine):
+    m = machine(("1m", "5m"), options={"preopen": "bar"})
+    m.full("09:00:10", 100.0, 0)
+    m.it.disconnected(m.at("09:00:11"))
+    m.advance("09:20:00")
+    m.full("09:07:58", 101.0, 500, ets="09:20:01")
+    m.full("09:20:02", 102.0, 700)
+    m.it.disconnected(m.at("09:20:03"))
+    m.full("09:07:59", 101.0, 800, ets="09:20:04")
+    m.advance("09:30:00")
+    for interval in m.intervals:
+        assert {start: row["volume"] for start, row in m.bars(interval).items()} == {"09:00": 500, "09:20": 200}
+    assert (m.account()["unattributed"], m.balanced()) == (100, True)
+
+
 def test_r8_the_first_trade_after_the_auction_shares_nothing_with_its_bar(machine):
     m = machine(options={"preopen": "bar", "edge_split": "prorata"})
     m.full("09:07:58", 100.0, 500, ets="09:14:50")

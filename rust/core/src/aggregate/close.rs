@@ -272,7 +272,8 @@ impl Book {
         let after = self.options.final_after();
         for bar in self.cold[slot].extra.iter_mut().flatten() {
             let open = clock.now == NO_TIME || bar.end.saturating_add(after) >= clock.now;
-            self.dirty |= open && bar.take_oi(stamp, v, oi) && bar.sealed;
+            let own = bar.start == self.opened_extra;
+            self.dirty |= (own || open) && bar.take_oi(stamp, v, oi) && bar.sealed;
         }
         for base in 0..bases {
             let at = slot * bases + base;

@@ -180,6 +180,7 @@ impl Book {
         cold.bookings.clear();
         cold.priced = false;
         cold.extra.iter_mut().for_each(Vec::clear);
+        cold.had_extra = [false; 2];
         cold.auction_interest = Bar::NONE.interest();
         cold.opened = 0;
         cold.daily.begin();

@@ -23,7 +23,7 @@ impl Book {
         clock: &Clock,
         trade: &Trade,
     ) {
-        if !self.is_open_to_change(span.end, clock) {
+        if !self.is_open_to_change(span.end, clock) && !self.may_open_extra(slot, which, span, trade) {
             self.tally.late_dropped += 1;
             return self.book(slot, Booking::Unattributed, trade.delta);
         }
@@ -32,6 +32,7 @@ impl Book {
         let mut bars = std::mem::take(&mut self.cold[slot].extra[which]);
         if bars.is_empty() {
             self.opened_extra = span.start;
+            self.cold[slot].had_extra[which] = true;
         }
         for base in 0..self.bases.len() {
             if bars.len() == base {
@@ -63,6 +64,13 @@ impl Book {
         }
         self.cold[slot].extra[which] = bars;
         self.expect(slot, span.end);
+    }
+
+    /// Whether such a bar may be opened past its window: by a gap tick, before any later bar (R13).
+    fn may_open_extra(&self, slot: usize, which: usize, span: Span, trade: &Trade) -> bool {
+        let newest = &self.newest[slot * self.bases.len()..][..self.bases.len()];
+        let last = newest.iter().all(|bar| !bar.exists || bar.start < span.start);
+        trade.gap.is_some() && last && !self.cold[slot].had_extra[which]
     }
 
     /// Such a bar of one base, without ticks yet; what lies behind it has been lifted by `delta` already.

@@ -295,12 +295,14 @@ pub struct Cold {
     pub priced: bool,
     /// Auction and post-close bars that are not final (`preopen="bar"`, `postclose="bar"`): none, or one a base.
     pub extra: [Vec<Bar>; 2],
-    /// What the auction's bar said of the open interest when it became final.
-    pub auction_interest: Interest,
-    /// The opening auction's prints, kept for `preopen="fold"`: each with the level before it.
-    pub prints: Vec<(Snap, Trade, Level)>,
     pub schedule: Schedule,
     pub account: Account,
+    /// The opening auction's prints, kept for `preopen="fold"`: each with the level before it.
+    pub prints: Vec<(Snap, Trade, Level)>,
+    /// Whether the date has had its auction's and its post-close's bar.
+    pub had_extra: [bool; 2],
+    /// What the auction's bar said of the open interest when it became final.
+    pub auction_interest: Interest,
     /// `baseline_volume` of `track`: replaces first contact.
     pub preset: Option<i64>,
     pub low_since: Ns,
@@ -348,6 +350,7 @@ impl Cold {
             past: Account::default(),
             priced: false,
             extra: [Vec::new(), Vec::new()],
+            had_extra: [false; 2],
             auction_interest: Bar::NONE.interest(),
             opened: 0,
             reserved: false,
