@@ -9,7 +9,7 @@ import pytest
 from tests.machines import INFY, NIFTY, OPTION
 from tests.oracle import frames
 
-TIME_APPROX, PARTIAL, AUCTION = 8, 1, 1024
+TIME_APPROX, PARTIAL, GAP, AUCTION = 8, 1, 2, 1024
 MCX = 12345607
 CAS = 738561
 
@@ -406,6 +406,16 @@ def test_r13_a_gap_tick_opens_the_auctions_bar_past_its_window_if_there_is_no_la
     for interval in m.intervals:
         assert {start: row["volume"] for start, row in m.bars(interval).items()} == {"09:00": 500, "09:20": 200}
     assert (m.account()["unattributed"], m.balanced()) == (100, True)
+
+
+def test_r13_an_auction_trade_that_ran_backwards_ends_a_gap_in_its_own_bar(machine):
+    m = machine(options={"preopen": "bar"})
+    m.full("09:07:58", 100.0, 500)
+    m.it.disconnected(m.at("09:07:59"))
+    m.full("09:07:57", 100.0, 600, ets="09:08:10")
+    m.full("09:15:05", 101.0, 800)
+    m.advance("09:30:00")
+    assert {start: row["flags"] & GAP for start, row in m.bars().items()} == {"09:00": 0, "09:15": 0}
 
 
 def test_r8_the_first_trade_after_the_auction_shares_nothing_with_its_bar(machine):

@@ -4,15 +4,30 @@
 //! Each base has its own, beside its chain: no late snapshot, gap or rolled-back price can touch them.
 
 use crate::bar::{Bar, Interest, Level, Said, flags};
-use crate::session::Span;
+use crate::session::{Phase, Span};
 use crate::units::Ns;
 
-use super::Book;
 use super::quick::value_of;
 use super::state::{Booking, Clock, NO_TIME, Snap};
 use super::tick::Trade;
+use super::{Book, PostClose, PreOpen};
 
 impl Book {
+    /// The own bar that the options give a time outside of continuous trading.
+    pub(super) fn extra_span(&self, slot: usize, phase: Phase, t: Ns) -> Option<Span> {
+        let schedule = &self.cold[slot].schedule;
+        match phase {
+            Phase::PreOpen if self.options.preopen == PreOpen::Bar => Some(Span {
+                start: schedule.preopen?.start,
+                end: schedule.open()?,
+            }),
+            Phase::PostClose | Phase::After if self.options.postclose == PostClose::Bar => {
+                schedule.post.filter(|post| post.start <= t && t <= post.end)
+            }
+            _ => None,
+        }
+    }
+
     /// An auction's or the post-close's own bar, in every interval, sealed by the clock (R8, R9).
     pub(super) fn extra_bar(
         &mut self,

@@ -1,7 +1,7 @@
 //! The long way of a packet with volume: is it a trade, a repeat, late, or a rollback (docs/bars.md §4)?
 
 use crate::bar::source;
-use crate::session::{Phase, Span};
+use crate::session::Phase;
 use crate::units::{Ns, SECOND};
 
 use super::contact::Contact;
@@ -241,7 +241,8 @@ impl Book {
         }
         let phase = self.cold[slot].schedule.phase(trade.t);
         let continuous = matches!(phase, Phase::Continuous(_));
-        if !backwards {
+        // In an auction's own bar, a trade that ran backwards counts as one in order.
+        if !backwards || self.extra_span(slot, phase, trade.t).is_some() {
             trade.gap = self.gap_before(slot, s, clock);
         }
         if !continuous {
@@ -316,12 +317,7 @@ impl Book {
                 self.book(slot, Booking::AuctionOpen, trade.delta);
             }
             PreOpen::Bar => {
-                let span = cold.schedule.preopen.zip(cold.schedule.open());
-                if let Some((preopen, open)) = span {
-                    let span = Span {
-                        start: preopen.start,
-                        end: open,
-                    };
+                if let Some(span) = self.extra_span(slot, Phase::PreOpen, trade.t) {
                     self.extra_bar(slot, 0, span, s, clock, &trade);
                 }
             }
@@ -340,13 +336,11 @@ impl Book {
     }
 
     fn post_close(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
-        let cold = &mut self.cold[slot];
-        match (self.options.postclose, cold.schedule.post) {
-            (PostClose::Bar, Some(post)) if post.start <= trade.t && trade.t <= post.end => {
-                self.extra_bar(slot, 1, post, s, clock, &trade);
-            }
-            (PostClose::Drop, _) => self.book(slot, Booking::Dropped, trade.delta),
-            _ => self.book(slot, Booking::Post, trade.delta),
+        let drops = self.options.postclose == PostClose::Drop;
+        match self.extra_span(slot, Phase::PostClose, trade.t) {
+            Some(post) => self.extra_bar(slot, 1, post, s, clock, &trade),
+            None if drops => self.book(slot, Booking::Dropped, trade.delta),
+            None => self.book(slot, Booking::Post, trade.delta),
         }
     }
 
