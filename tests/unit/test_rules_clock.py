@@ -418,6 +418,16 @@ def test_r13_an_auction_trade_that_ran_backwards_ends_a_gap_in_its_own_bar(machi
     assert {start: row["flags"] & GAP for start, row in m.bars().items()} == {"09:00": 0, "09:15": 0}
 
 
+def test_r13_a_gap_that_ends_before_it_began_uncovers_nothing(machine):
+    m = machine(options={"preopen": "bar"})
+    m.full("09:07:58", 100.0, 500)
+    m.full("09:15:00", 101.0, 800)
+    m.it.disconnected(m.at("09:15:02"))
+    m.full("09:07:59", 100.0, 900, ets="09:15:02")
+    bar = m.forming()
+    assert (bar["flags"] & GAP, bar["coverage"]) == (GAP, 1.0)
+
+
 def test_r8_the_first_trade_after_the_auction_shares_nothing_with_its_bar(machine):
     m = machine(options={"preopen": "bar", "edge_split": "prorata"})
     m.full("09:07:58", 100.0, 500, ets="09:14:50")

@@ -313,7 +313,8 @@ impl Book {
                 clock.now == NO_TIME || bar.end.saturating_add(self.options.final_after()) >= clock.now;
             if open && !same {
                 bar.flags |= flags::GAP;
-                bar.uncovered += bar.end - from;
+                // A trade of the auction may end a gap that began after it.
+                bar.uncovered += (to.min(bar.end) - from).max(0);
                 self.dirty |= bar.sealed;
             }
         }
