@@ -246,14 +246,23 @@ class Base:
         elif self.is_final(span[1], clock) and hit.gap is None:
             return False
         delta, shared = hit.delta, False
+        traded = day.phase(hit.shot.t) == "continuous"
         if bar is None:
-            previous = next((other for other in reversed(self.bars) if other.start < span[0]), None)
-            bar = self.begin(day, span, state, hit)
-            if self.options["edge_split"] == "prorata" and bar.straddle and hit.gap is None:
+            known = [other for other in self.bars if day.phase(other.start) == "continuous"]
+            previous = next((other for other in reversed(known) if other.start < span[0]), None)
+            later = [other for other in self.bars if other.start > span[0]]
+            # What lies behind an auction that shows late has been lifted by it already.
+            floor = replace(later[0].floor, volume=later[0].floor.volume - delta) if later else hit.before
+            bar = self.begin(day, span, state, replace(hit, before=floor) if not traded else hit)
+            if self.options["edge_split"] == "prorata" and bar.straddle and hit.gap is None and traded:
                 share = self._share(bar, previous, hit, state, clock)
                 delta -= share or 0
                 shared = share is not None
-        marked = hit.gap is not None and day.phase(hit.shot.t) == "continuous"
+        reached = next(end for other, _, end in self.walk() if other is bar)
+        if not traded and reached.volume != hit.before.volume:
+            self._raise(bar, hit)
+            return True
+        marked = hit.gap is not None and traded
         if marked:
             self._gap(bar, hit)
         if marked and self.options["gap_volume"] == "exclude":
@@ -366,10 +375,14 @@ class Base:
 
     def late_trade(self, bar: Bar, hit) -> None:
         """New volume with an older stamp: the bar of the stamp grows, the later ones shift up."""
+        self.shift(bar.start, hit.delta)
+        self._raise(bar, hit)
+
+    def _raise(self, bar: Bar, hit) -> None:
+        """A volume on top of what a bar has; the bars behind it have been lifted."""
         level = next(end.volume for other, _, end in self.walk() if other is bar)
         shot = hit.shot
         raised = Shot(shot.t, level + hit.delta, shot.price, shot.high, shot.low, shot.open)
-        self.shift(bar.start, hit.delta)
         average = bar.top[1] if bar.top is not None else bar.floor.average
         bar.top = raised.volume, average
         bar.show_late(raised)

@@ -74,7 +74,8 @@ class Instrument:
 
     def _new_date(self) -> None:
         self.top, self.average, self.trade_time = 0, 0, None
-        self.top_price: int | None = None
+        # What the packet said that set the high water: its own trade time, whatever placed it, and its price.
+        self.top_said: tuple[int, int] | None = None
         self.day_open = 0
         self.high = self.low = self.seen = self.joined = None
         self.offset = self.wraps = self.baseline = self.lows = self.low_since = 0
@@ -220,7 +221,7 @@ class Instrument:
             self.top = self.baseline = volume
             self.average = p.average
             self.trade_time = at.ltt or stamp
-            self.top_price = p.price
+            self.top_said = at.ltt, p.price
             self.complete, self.joined = False, stamp
             self._seed(p)
             for base in self.bases:
@@ -263,19 +264,21 @@ class Instrument:
             self.level(), self.seen, source, self.clamps,
         )  # fmt: skip
         if volume == self.top:
-            same = at.ltt != 0 and (at.ltt, p.price) == (self.trade_time, self.top_price)
+            same = at.ltt != 0 and (at.ltt, p.price) == self.top_said
             self.stats["duplicates"] += same and (p.oi is None or p.oi == (self.oi or 0))
             self.lows, self.gap_from = 0, None
         elif volume > self.top:
             self.lows = 0
             self._trade(hit, at, stamp)
-            self.top_price = p.price
+            self.top_said = at.ltt, p.price
         elif self.trade_time is not None and t <= self.trade_time:
             self._late(hit, at.clock)
         else:
             before = self.offset
             self._rollback(hit, raw, at.clock, stamp)
             volume += self.offset - before
+            if self.offset != before:
+                self.top_said = at.ltt, p.price
         self._quote_fields(p, stamp, volume)
 
     def _unwrapped(self, raw: int) -> int:

@@ -251,6 +251,36 @@ def test_an_array_that_somebody_has_is_not_given_to_another() -> None:
     assert (second.shape, batch.array.shape) == ((1,), (1,))
 
 
+def renamed(dtype: np.dtype, names: list[str]) -> None:
+    dtype.names = tuple(names)
+
+
+def restored(dtype: np.dtype, names: list[str]) -> None:
+    version, order, subarray, _, fields, *rest = dtype.__reduce__()[2]
+    fields = dict(zip(names, fields.values(), strict=True))
+    dtype.__setstate__((version, order, subarray, tuple(names), fields, *rest))
+
+
+@pytest.mark.parametrize("rename", [renamed, restored])
+@pytest.mark.parametrize(("part", "length"), [("array", 184), ("depth20", 492)])
+def test_an_array_whose_fields_are_renamed_leaves_those_of_later_batches_alone(part, length, rename) -> None:
+    frame = random_frames.frame_of([random_frames.body(random.Random(5), length, 1)])
+    engine = tl.Engine(intervals=["1m"])
+    for _ in range(3):
+        others()
+        array = getattr(tl.parse(frame), part)
+        fields, rows = array.dtype, array.tobytes()
+        names = [name.lower() for name in array.dtype.names]
+        assert list(array.dtype.names) == names
+        rename(fields, [name.upper() for name in names])
+        assert fields.names[0] == names[0].upper()
+        for batch in (tl.parse(frame), engine.apply(frame)):
+            later = getattr(batch, part)
+            assert (list(later.dtype.names), later.tobytes()) == (names, rows)
+        # What is the same is shared again.
+        assert getattr(tl.parse(frame), part).dtype is later.dtype
+
+
 def test_a_recycled_array_is_as_read_only_as_a_new_one() -> None:
     for seed in range(5):
         array = tl.parse(frame_of(seed)).array

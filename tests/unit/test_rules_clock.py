@@ -9,7 +9,7 @@ import pytest
 from tests.machines import INFY, NIFTY, OPTION
 from tests.oracle import frames
 
-TIME_APPROX, PARTIAL, AUCTION = 8, 1, 1024
+TIME_APPROX, PARTIAL, GAP, AUCTION = 8, 1, 2, 1024
 MCX = 12345607
 CAS = 738561
 
@@ -381,6 +381,106 @@ def test_r9_a_bar_after_the_close_has_no_volume_from_before_it(machine):
     for clock, quantity in (("15:50:14", 75), ("15:35:11", 1), ("15:28:00", 2), ("15:50:22", 1)):
         m.it.push(INFY, 100.0, time_ns=m.at(clock), quantity=quantity)
     assert (m.forming()["volume"], m.balanced()) == (76, True)
+
+
+def test_r8_an_auction_trade_that_shows_after_the_open_takes_nothing_from_the_first_bar(machine):
+    m = machine(options={"preopen": "bar"})
+    m.full("09:07:58", 100.0, 500)
+    m.full("09:15:00", 101.0, 800)
+    m.full("09:07:59", 100.0, 900, ets="09:15:03")
+    m.advance("09:30:00")
+    assert {start: row["volume"] for start, row in m.bars().items()} == {"09:00": 600, "09:15": 300}
+    assert m.balanced()
+
+
+def test_r13_a_gap_tick_opens_the_auctions_bar_past_its_window_if_there_is_no_later_one(machine):
+    m = machine(("1m", "5m"), options={"preopen": "bar"})
+    m.full("09:00:10", 100.0, 0)
+    m.it.disconnected(m.at("09:00:11"))
+    m.advance("09:20:00")
+    m.full("09:07:58", 101.0, 500, ets="09:20:01")
+    m.full("09:20:02", 102.0, 700)
+    m.it.disconnected(m.at("09:20:03"))
+    m.full("09:07:59", 101.0, 800, ets="09:20:04")
+    m.advance("09:30:00")
+    for interval in m.intervals:
+        assert {start: row["volume"] for start, row in m.bars(interval).items()} == {"09:00": 500, "09:20": 200}
+    assert (m.account()["unattributed"], m.balanced()) == (100, True)
+
+
+def test_r13_an_auction_trade_that_ran_backwards_ends_a_gap_in_its_own_bar(machine):
+    m = machine(options={"preopen": "bar"})
+    m.full("09:07:58", 100.0, 500)
+    m.it.disconnected(m.at("09:07:59"))
+    m.full("09:07:57", 100.0, 600, ets="09:08:10")
+    m.full("09:15:05", 101.0, 800)
+    m.advance("09:30:00")
+    assert {start: row["flags"] & GAP for start, row in m.bars().items()} == {"09:00": 0, "09:15": 0}
+
+
+def test_r13_a_gap_that_ends_before_it_began_uncovers_nothing(machine):
+    m = machine(options={"preopen": "bar"})
+    m.full("09:07:58", 100.0, 500)
+    m.full("09:15:00", 101.0, 800)
+    m.it.disconnected(m.at("09:15:02"))
+    m.full("09:07:59", 100.0, 900, ets="09:15:02")
+    bar = m.forming()
+    assert (bar["flags"] & GAP, bar["coverage"]) == (GAP, 1.0)
+
+
+def test_r8_the_first_trade_after_the_auction_shares_nothing_with_its_bar(machine):
+    m = machine(options={"preopen": "bar", "edge_split": "prorata"})
+    m.full("09:07:58", 100.0, 500, ets="09:14:50")
+    m.full("09:15:05", 101.0, 800)
+    m.advance("09:30:00")
+    assert {start: row["volume"] for start, row in m.bars().items()} == {"09:00": 500, "09:15": 300}
+
+
+def test_r25_the_first_tick_after_the_auction_closes_its_bar(machine):
+    m = machine(("1m", "5m", "7s"), options={"preopen": "bar", "close_on": "next_tick"})
+    m.full("09:07:58", 100.0, 500)
+    m.full("09:15:00", 101.0, 800)
+    assert [list(m.bars(interval)) for interval in m.intervals] == [["09:00"]] * 3
+
+
+def test_r25_the_first_tick_after_the_close_closes_the_last_bars(machine):
+    m = machine(("1m", "5m", "7s"), options={"postclose": "bar", "close_on": "next_tick", "grace": 3_600.0})
+    m.full("15:29:30", 100.0, 1_000)
+    m.full("15:29:40", 100.0, 1_100)
+    m.full("15:41:00", 100.0, 1_200)
+    assert [list(m.bars(interval)) for interval in m.intervals] == [["15:29"], ["15:25"], ["15:29:37"]]
+
+
+def test_r9_a_trade_of_the_post_close_that_shows_after_its_end_takes_nothing_from_there(machine):
+    m = machine(options={"postclose": "bar"})
+    m.full("15:29:00", 100.0, 1_000)
+    m.full("15:59:58", 100.0, 1_075)
+    m.full("16:00:02", 100.0, 1_200)
+    m.full("15:59:59", 100.0, 1_225, ets="16:00:03")
+    m.advance("16:30:00")
+    assert {start: row["volume"] for start, row in m.bars().items()} == {"15:40": 100}
+    assert (m.account()["post"], m.balanced()) == (125, True)
+
+
+def test_r30_the_first_bar_starts_with_the_auctions_open_interest_when_that_is_final(machine):
+    m = machine(options={"preopen": "bar"})
+    m.full("09:07:58", 100.0, 500, oi=10)
+    m.full("09:07:58", 100.0, 500, ets="09:14:59", oi=11)
+    m.full("09:07:58", 100.0, 500, ets="09:16:02", oi=12)
+    m.full("09:15:58", 101.0, 800, ets="09:16:03", oi=13)
+    m.advance("09:30:00")
+    assert {start: row["oi"] for start, row in m.bars().items()} == {"09:00": 11, "09:15": 11}
+
+
+def test_r30_the_post_closes_bar_follows_the_last_bar_of_its_own_base(machine):
+    m = machine(("1m", "30s"), options={"postclose": "bar"})
+    m.full("15:25:05", 100.0, 1_000, oi=9)
+    m.full("15:25:10", 100.0, 1_100, oi=10)
+    m.full("15:25:10", 100.0, 1_100, ets="15:25:40", oi=20)
+    m.full("15:25:10", 100.0, 1_100, ets="16:00:01", oi=30)
+    m.full("15:59:59", 100.0, 1_200, ets="16:00:02", oi=40)
+    m.advance("16:30:00")
+    assert (m.bars("1m")["15:40"]["oi"], m.bars("30s")["15:40"]["oi"]) == (20, 10)
 
 
 def test_r9_the_closing_auction_is_no_bar(machine):

@@ -354,6 +354,52 @@ def test_r15_duplicates_change_nothing_and_are_counted(machine):
     assert m.it.stats["duplicates"] == 2
 
 
+@pytest.mark.parametrize("bucket_by", ["ltt", "exchange", "receive"])
+def test_r15_a_repeat_is_known_by_its_own_trade_time_whatever_places_it(machine, bucket_by):
+    m = machine(options={"bucket_by": bucket_by})
+    m.full("10:00:00", 100.0, 1_000)
+    for second in (12, 13, 14):
+        m.full("10:00:10", 100.0, 1_100, ets=f"10:00:{second}")
+    m.full("10:00:12", 100.0, 1_100, ets="10:00:15")
+    assert m.it.stats["duplicates"] == 2
+
+
+def test_r15_a_late_trade_is_repeated_with_its_own_trade_time(machine):
+    m = machine()
+    m.full("10:00:00", 100.0, 1_000)
+    m.full("10:00:12", 100.0, 1_100)
+    for second in (13, 14, 15):
+        m.full("10:00:10", 100.5, 1_200, ets=f"10:00:{second}")
+    m.full("10:00:12", 100.5, 1_200, ets="10:00:16")
+    assert m.it.stats["duplicates"] == 2
+    m.full("10:00:17", 101.0, 1_300)
+    m.full("10:00:17", 101.0, 1_300, ets="10:00:18")
+    assert m.it.stats["duplicates"] == 3
+    m.advance("10:02:00")
+    assert volumes(m) == {"10:00": 300}
+
+
+def test_r15_a_trade_without_a_time_of_its_own_has_no_repeats(machine):
+    m = machine()
+    m.full("10:00:00", 100.0, 1_000, ltt_absent=True)
+    m.full("10:00:00", 100.0, 1_000, ets="10:00:01")
+    m.full("10:00:10", 100.0, 1_100, ltt_absent=True)
+    m.full("10:00:10", 100.0, 1_100, ets="10:00:11")
+    assert m.it.stats["duplicates"] == 0
+
+
+def test_r15_a_believed_rollback_is_repeated_like_a_trade(machine):
+    m = machine()
+    m.full("10:00:00", 100.0, 1_000)
+    m.full("10:00:10", 100.0, 1_100)
+    for second in range(11, 16):
+        m.full(f"10:00:{second}", 99.0, 1_050)
+    for second in (16, 17):
+        m.full("10:00:15", 99.0, 1_050, ets=f"10:00:{second}")
+    m.full("10:00:15", 100.0, 1_050, ets="10:00:18")
+    assert m.it.stats["duplicates"] == 2
+
+
 @pytest.mark.parametrize("preopen", ["separate", "fold", "bar", "drop"])
 def test_r11_bars_of_prices_alone_begin_after_an_auction_that_shows_later(machine, preopen):
     m = machine(("1m", "7s"), options={"preopen": preopen})

@@ -3,14 +3,16 @@
 //! [`Book`] holds every instrument's state, slot by slot. The common ticks, an in-order trade inside the
 //! newest bar and a repeat without a trade, are done in `quick`; every other case goes the long way:
 //! `contact` (dates, first contact, gaps), `tick` (what kind of packet is it), `trade`, `late`, `price`
-//! (instruments without volume), `spread` (a gap's volume), `updates` and `signed` (bars without time). `close` seals by the clock, `group` and
-//! `fold` make n-minute bars of minutes, `revise` changes what is sealed and folds away what is final,
-//! `reading` answers readers, `history` and its neighbours join a broker's bars, `daily` makes days.
+//! (instruments without volume), `spread` (a gap's volume), `extra` (an auction's own bar), `updates` and
+//! `signed` (bars without time). `close` seals by the clock, `group` and `fold` make n-minute bars of minutes,
+//! `revise` changes what is sealed and folds away what is final, `reading` answers readers, `history` and its
+//! neighbours join a broker's bars, `daily` makes days.
 
 mod brief;
 mod close;
 mod contact;
 mod daily;
+mod extra;
 mod fold;
 mod group;
 mod history;
@@ -108,6 +110,8 @@ pub struct Book {
     dirty: bool,
     /// Bases, by bit, of which the packet opened the newest bar.
     opened: u64,
+    /// Start of the auction's or the post-close's own bar that the packet opened; [`state::NO_TIME`] for none.
+    opened_extra: Ns,
     arrivals: i64,
     /// See `tune`.
     quick_bounded: bool,
@@ -170,6 +174,7 @@ impl Book {
             said: Vec::new(),
             dirty: false,
             opened: 0,
+            opened_extra: state::NO_TIME,
             arrivals: 0,
             quick_bounded: false,
             quick_trades: false,

@@ -7,7 +7,7 @@ mod forming;
 mod row;
 mod said;
 
-pub use forming::{Bar, Level};
+pub use forming::{Bar, Interest, Level};
 pub use row::{Row, WORDS};
 pub use said::{Extremes, Said, Saying, Vwap, value_bounds};
 

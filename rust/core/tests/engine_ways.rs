@@ -1,6 +1,6 @@
 //! The same ticks on different ways give the same bars, word for word: short way or long, split frames or joined.
 
-use tickloom_core::aggregate::{EventKind, Options, Tally};
+use tickloom_core::aggregate::{BucketBy, EventKind, Options, Tally};
 use tickloom_core::bar::{Row, Vwap, WORDS};
 use tickloom_core::engine::{Config, Engine, Pushed};
 use tickloom_core::interval::Interval;
@@ -140,6 +140,10 @@ fn options() -> Vec<Options> {
         Options {
             grace: 0,
             revise: 0,
+            ..base
+        },
+        Options {
+            bucket_by: BucketBy::Exchange,
             ..base
         },
     ]

@@ -2,11 +2,11 @@
 
 mod feed;
 
-use feed::{Feed, INFY, at, clock_of};
+use feed::{Extra, Feed, INFY, at, clock_of};
 use proptest::prelude::*;
 use tickloom_core::aggregate::{Authority, EventKind, GapVolume, Minute};
 use tickloom_core::bar::{flags, src};
-use tickloom_core::engine::{JoinError, RowFault};
+use tickloom_core::engine::{JoinError, Pushed, RowFault};
 
 fn minute(clock: &str, volume: i64) -> Minute {
     Minute {
@@ -251,6 +251,54 @@ fn r33_rows_from_the_current_bar_on_are_dropped() {
     assert!(feed.forming("1m").says_the_same(&forming));
     assert_eq!(feed.volumes("1m"), [("10:01".to_owned(), 700)]);
     assert_eq!(feed.engine.counts().1.history_early, 2);
+    balanced(&mut feed);
+}
+
+fn push(feed: &mut Feed, clock: &str, quantity: i64) {
+    let tick = Pushed {
+        price: 100.0,
+        time: at(clock),
+        quantity: Some(quantity),
+        cumulative: None,
+        oi: None,
+        rx: None,
+    };
+    feed.engine.push(INFY, &tick).unwrap();
+}
+
+#[test]
+fn a_minute_that_pushed_history_can_still_amend_is_early() {
+    let mut feed = Feed::new(&["1m", "5m"]);
+    push(&mut feed, "10:00:10", 5);
+    push(&mut feed, "10:01:04", 6);
+    // Another instrument is half an hour further; ticks of history are not judged by that.
+    feed.packet(
+        INFY + 256,
+        at("10:30:00"),
+        at("10:30:00"),
+        100.0,
+        1,
+        Extra::default(),
+    );
+    let joined = |feed: &mut Feed| {
+        feed.engine
+            .join_history(
+                INFY,
+                &minutes(&[("10:00", 700)]),
+                at("10:40:00"),
+                Authority::Broker,
+            )
+            .unwrap()
+    };
+    assert_eq!(joined(&mut feed), 0);
+    assert_eq!(feed.engine.counts().1.history_early, 1);
+    push(&mut feed, "10:00:40", 7);
+    assert_eq!(feed.row("1m", "10:00").volume, 12);
+    push(&mut feed, "10:01:06", 1);
+    assert_eq!(joined(&mut feed), 2);
+    push(&mut feed, "10:00:50", 9);
+    assert_eq!(feed.row("1m", "10:00").volume, 700);
+    assert_eq!(feed.engine.counts().1.late_dropped, 1);
     balanced(&mut feed);
 }
 

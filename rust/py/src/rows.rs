@@ -10,6 +10,8 @@ use tickloom_core::tick::{Depth20Row, TickRow, decode_rows};
 use tickloom_core::wire::kite::{Census, ScaleTable};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::view::SharedDescr;
+
 /// Rows on cache lines of their own, so that the writer's vectors never straddle two.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
@@ -127,25 +129,23 @@ const DEPTH20_FIELDS: &[Field] = fields!(Depth20Row {
 });
 
 pub fn row_descr(py: Python<'_>) -> PyResult<&Bound<'_, PyArrayDescr>> {
-    static DESCR: PyOnceLock<Py<PyArrayDescr>> = PyOnceLock::new();
-    DESCR
-        .get_or_try_init(py, || descr_of(py, ROW_FIELDS, size_of::<TickRow>()))
-        .map(|descr| descr.bind(py))
+    static DESCR: PyOnceLock<SharedDescr> = PyOnceLock::new();
+    let make = || descr_of(py, ROW_FIELDS, size_of::<TickRow>());
+    DESCR.get_or_try_init(py, make)?.get(py, make)
 }
 
 pub fn depth20_descr(py: Python<'_>) -> PyResult<&Bound<'_, PyArrayDescr>> {
-    static DESCR: PyOnceLock<Py<PyArrayDescr>> = PyOnceLock::new();
-    DESCR
-        .get_or_try_init(py, || descr_of(py, DEPTH20_FIELDS, size_of::<Depth20Row>()))
-        .map(|descr| descr.bind(py))
+    static DESCR: PyOnceLock<SharedDescr> = PyOnceLock::new();
+    let make = || descr_of(py, DEPTH20_FIELDS, size_of::<Depth20Row>());
+    DESCR.get_or_try_init(py, make)?.get(py, make)
 }
 
-fn descr_of(py: Python<'_>, fields: &[Field], size: usize) -> PyResult<Py<PyArrayDescr>> {
+fn descr_of(py: Python<'_>, fields: &[Field], size: usize) -> PyResult<SharedDescr> {
     let spec = PyDict::new(py);
     spec.set_item("names", fields.iter().map(|field| field.0).collect::<Vec<_>>())?;
     spec.set_item("formats", fields.iter().map(|field| field.1).collect::<Vec<_>>())?;
     spec.set_item("offsets", fields.iter().map(|field| field.2).collect::<Vec<_>>())?;
     spec.set_item("itemsize", size)?;
     spec.set_item("aligned", true)?;
-    Ok(PyArrayDescr::new(py, spec)?.unbind())
+    Ok(SharedDescr::new(PyArrayDescr::new(py, spec)?))
 }

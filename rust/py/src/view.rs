@@ -4,13 +4,14 @@ use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::ops::Deref;
 
-use numpy::npyffi::objects::{PyArrayObject, PyArrayObject_fields};
+use numpy::npyffi::objects::{PyArrayObject, PyArrayObject_fields, PyDataType_FIELDS};
 use numpy::npyffi::{self, NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_F_CONTIGUOUS, PY_ARRAY_API};
 use numpy::{PyArrayDescr, PyArrayDescrMethods};
 use pyo3::PyClass;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
+use pyo3::sync::PyOnceLock;
 use tickloom_core::bar::WORDS;
 use tickloom_core::ring::Page;
 
@@ -59,6 +60,54 @@ pub fn items<'py, O: Memory>(
             memory.as_ptr(),
         )
     }
+}
+
+/// A dtype that many arrays share. Whoever has one of them can rename the fields in place, which is for numpy to
+/// allow and harms no memory; those who come later get another dtype.
+pub struct SharedDescr {
+    descr: Py<PyArrayDescr>,
+    /// The dict that says what the fields are, held so that no other can have its address. To name them otherwise,
+    /// numpy makes another dict.
+    fields: Py<PyAny>,
+    next: PyOnceLock<Box<Self>>,
+}
+
+impl SharedDescr {
+    /// A dtype of items with fields.
+    pub fn new(descr: Bound<'_, PyArrayDescr>) -> Self {
+        let py = descr.py();
+        // SAFETY: a dtype of items with fields has a dict of them.
+        let fields = unsafe { Bound::from_borrowed_ptr(py, fields_of_items(&descr)).unbind() };
+        Self {
+            descr: descr.unbind(),
+            fields,
+            next: PyOnceLock::new(),
+        }
+    }
+
+    /// The dtype, or one that `make` made in its place because its fields are not as they were.
+    #[inline]
+    pub fn get<'py>(
+        &self,
+        py: Python<'py>,
+        make: impl Fn() -> PyResult<Self>,
+    ) -> PyResult<&Bound<'py, PyArrayDescr>> {
+        let mut shared = self;
+        loop {
+            let descr = shared.descr.bind(py);
+            if fields_of_items(descr) == shared.fields.as_ptr() {
+                return Ok(descr);
+            }
+            shared = shared.next.get_or_try_init(py, || make().map(Box::new))?;
+        }
+    }
+}
+
+/// The dict of fields that a dtype has now.
+#[inline]
+fn fields_of_items(descr: &Bound<'_, PyArrayDescr>) -> *mut ffi::PyObject {
+    // SAFETY: it is a dtype, and this thread is attached; the pointer is not followed here.
+    unsafe { PyDataType_FIELDS(descr.py(), descr.as_dtype_ptr()) }
 }
 
 /// Content of a frozen object that is written anew when nobody sees the object any more: see [`Spare`].

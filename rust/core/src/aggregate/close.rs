@@ -5,7 +5,7 @@ use crate::bar::{Level, Said, flags};
 use crate::units::{DAY, MINUTE, Ns};
 
 use super::state::{Clock, EventKind, NO_TIME};
-use super::{Base, Book, NEVER};
+use super::{Book, NEVER};
 
 /// How many instruments ahead of the one that is sealed memory is asked for.
 const FAR: usize = 9;
@@ -113,10 +113,11 @@ impl Book {
         self.spill(slot);
         let sealing = now.saturating_sub(self.options.grace);
         let last = self.final_at(slot, now);
-        let mut due = self.close_extras(slot, sealing, last);
+        let mut due = NEVER;
         for base in 0..self.bases.len() {
             due = due.min(self.close_base(slot, base, sealing, last));
         }
+        self.forget_extras(slot, last);
         // The end of a date closes everything but what may go on with the next.
         if now != NEVER {
             self.close_awaited(slot, sealing);
@@ -134,57 +135,11 @@ impl Book {
         }
     }
 
-    pub(super) fn extra_said(&self, slot: usize, which: usize, sealed: bool) -> Option<Said> {
-        let bar = self.cold[slot].extra[which]
-            .as_ref()
-            .filter(|bar| bar.sealed == sealed)?;
-        Some(bar.say(bar.floor, &self.options.saying).0)
-    }
-
-    /// Every interval's series, in the order in which bars of one time are sealed.
-    pub(super) fn timed_series(&self) -> Vec<usize> {
-        // A date has its auctions in its own numbers.
-        let folds = || {
-            self.plans
-                .iter()
-                .filter(|plan| plan.ns < DAY)
-                .map(|plan| plan.interval)
-        };
-        let of = |base: &Base| {
-            base.interval
-                .into_iter()
-                .chain(folds().take(if base.ns == MINUTE { usize::MAX } else { 0 }))
-        };
-        self.bases.iter().flat_map(of).collect()
-    }
-
-    fn close_extras(&mut self, slot: usize, sealing: Ns, now: Ns) -> Ns {
-        let mut due = NEVER;
-        for which in 0..2 {
-            let Some(bar) = &mut self.cold[slot].extra[which] else {
-                continue;
-            };
-            if bar.sealed {
-                if bar.end.saturating_add(self.options.final_after()) < now {
-                    self.cold[slot].extra[which] = None;
-                }
-            } else if bar.end > sealing {
-                due = due.min(bar.end.saturating_add(self.options.grace));
-            } else {
-                bar.sealed = true;
-                let (said, _) = bar.say(bar.floor, &self.options.saying);
-                for series in self.timed_series() {
-                    self.seal(slot, series, &said, 0);
-                }
-            }
-        }
-        due
-    }
-
     /// Seals the bars of one base that end at or before `sealing`, then their folds; what is final at `now` is
     /// folded away. Gives the next due time.
     pub(super) fn close_base(&mut self, slot: usize, base: usize, sealing: Ns, now: Ns) -> Ns {
         let mut due = NEVER;
+        let auction = self.close_extra(slot, 0, base, sealing, &mut due);
         let at = slot * self.bases.len() + base;
         let interval = self.bases[base].interval;
         let mut said = std::mem::take(&mut self.said);
@@ -207,9 +162,10 @@ impl Book {
             }
             said.push(what);
         }
+        let post = self.close_extra(slot, 1, base, sealing, &mut due);
         let folds = base == 0 && self.bases[0].ns == MINUTE;
         if folds {
-            due = due.min(self.close_folds(slot, sealing, &said));
+            due = due.min(self.close_folds(slot, sealing, &said, [auction, post]));
         }
         if now != NO_TIME {
             self.retire(slot, base, now, &said, folds);
@@ -241,36 +197,51 @@ impl Book {
         }
     }
 
-    fn close_folds(&mut self, slot: usize, sealing: Ns, said: &[Said]) -> Ns {
+    /// `extra`: what the auction's and the post-close's own bars say that were sealed just now.
+    fn close_folds(&mut self, slot: usize, sealing: Ns, said: &[Said], extra: [Option<Said>; 2]) -> Ns {
+        let mut due = NEVER;
+        for plan in 0..self.plans.len() {
+            // A date has its auctions in its own numbers.
+            let [auction, post] = extra.map(|said| said.filter(|_| self.plans[plan].ns < DAY));
+            if let Some(said) = auction {
+                self.seal(slot, self.plans[plan].interval, &said, 0);
+            }
+            due = due.min(self.close_fold(slot, plan, sealing, said));
+            if let Some(said) = post {
+                self.seal(slot, self.plans[plan].interval, &said, 0);
+            }
+        }
+        due
+    }
+
+    fn close_fold(&mut self, slot: usize, plan: usize, sealing: Ns, said: &[Said]) -> Ns {
         let mut due = NEVER;
         let grace = self.options.grace;
-        for plan in 0..self.plans.len() {
-            let at = slot * self.plans.len() + plan;
-            let fold = &self.folds[at];
-            let one = said
-                .first()
-                .zip(said.last())
-                .is_some_and(|(first, last)| fold.span.start <= first.start && last.start < fold.span.end);
-            if one && fold.span.end > sealing && fold.held().is_none_or(|start| start == fold.span.start) {
-                // All that can change lies in one bucket, which is not due: nothing to add up.
-                if fold.span.start > fold.sealed {
-                    due = due.min(fold.span.end.saturating_add(grace));
-                }
-                continue;
+        let at = slot * self.plans.len() + plan;
+        let fold = &self.folds[at];
+        let one = said
+            .first()
+            .zip(said.last())
+            .is_some_and(|(first, last)| fold.span.start <= first.start && last.start < fold.span.end);
+        if one && fold.span.end > sealing && fold.held().is_none_or(|start| start == fold.span.start) {
+            // All that can change lies in one bucket, which is not due: nothing to add up.
+            if fold.span.start > fold.sealed {
+                due = fold.span.end.saturating_add(grace);
             }
-            self.fold_groups(slot, plan, said, |book, bar| {
-                if bar.start <= book.folds[at].sealed {
-                    return;
-                }
-                if bar.end > sealing {
-                    due = due.min(bar.end.saturating_add(grace));
-                    return;
-                }
-                book.folds[at].sealed = bar.start;
-                let flags = book.joined(slot, bar);
-                book.seal(slot, book.plans[plan].interval, bar, flags);
-            });
+            return due;
         }
+        self.fold_groups(slot, plan, said, |book, bar| {
+            if bar.start <= book.folds[at].sealed {
+                return;
+            }
+            if bar.end > sealing {
+                due = due.min(bar.end.saturating_add(grace));
+                return;
+            }
+            book.folds[at].sealed = bar.start;
+            let flags = book.joined(slot, bar);
+            book.seal(slot, book.plans[plan].interval, bar, flags);
+        });
         due
     }
 
@@ -301,7 +272,8 @@ impl Book {
         let after = self.options.final_after();
         for bar in self.cold[slot].extra.iter_mut().flatten() {
             let open = clock.now == NO_TIME || bar.end.saturating_add(after) >= clock.now;
-            self.dirty |= open && bar.take_oi(stamp, v, oi) && bar.sealed;
+            let own = bar.start == self.opened_extra;
+            self.dirty |= (own || open) && bar.take_oi(stamp, v, oi) && bar.sealed;
         }
         for base in 0..bases {
             let at = slot * bases + base;

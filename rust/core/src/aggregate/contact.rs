@@ -110,7 +110,7 @@ impl Book {
         hot.v_star = s.volume;
         hot.a_star = s.average;
         hot.ltt_star = if s.ltt == 0 { s.stamp } else { s.ltt };
-        hot.last_p = s.price;
+        hot.note_said(s);
         let cold = &mut self.cold[slot];
         cold.account.baseline = s.volume;
         cold.complete = false;
@@ -148,6 +148,7 @@ impl Book {
         hot.v_star = 0;
         hot.a_star = 0;
         hot.ltt_star = NO_TIME;
+        hot.ltt_said = NO_TIME;
         hot.ets_star = NO_TIME;
         hot.h_star = NO_HIGH;
         hot.l_star = NO_LOW;
@@ -178,7 +179,9 @@ impl Book {
         cold.before_prints = NO_TIME;
         cold.bookings.clear();
         cold.priced = false;
-        cold.extra = [None, None];
+        cold.extra.iter_mut().for_each(Vec::clear);
+        cold.had_extra = [false; 2];
+        cold.auction_interest = Bar::NONE.interest();
         cold.opened = 0;
         cold.daily.begin();
         cold.signing = Signing::NEW;

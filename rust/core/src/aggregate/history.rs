@@ -155,7 +155,9 @@ impl Book {
         let mut end = now.saturating_sub(SETTLED);
         let mut over = end;
         if clock != NO_TIME {
-            end = end.min(clock.saturating_sub(self.options.final_after()) - 1);
+            // Ticks of history alone are judged by their own clock, however far the engine's is.
+            let judged = self.final_at(slot, clock);
+            end = end.min(judged.saturating_sub(self.options.final_after()) - 1);
             over = clock.saturating_sub(self.options.grace);
         }
         let at = slot * self.bases.len();

@@ -91,12 +91,11 @@ impl Book {
     /// The same for the auctions' own bars.
     fn shift_extras(&mut self, slot: usize, clock: &Clock, trade: &Trade) {
         for which in 0..2 {
-            if let Some(mut bar) = self.cold[slot].extra[which].take() {
-                if bar.start > trade.t {
-                    self.shift(core::slice::from_mut(&mut *bar), clock, trade.delta);
-                }
-                self.cold[slot].extra[which] = Some(bar);
+            let mut bars = std::mem::take(&mut self.cold[slot].extra[which]);
+            if bars.first().is_some_and(|bar| bar.start > trade.t) {
+                self.shift(&mut bars, clock, trade.delta);
             }
+            self.cold[slot].extra[which] = bars;
         }
     }
 
@@ -167,16 +166,21 @@ impl Book {
         }
         let at = chain.partition_point(|bar| bar.start < span.start);
         if chain.get(at).is_none_or(|bar| bar.start != span.start) {
-            let hot = &self.hot[slot];
-            let now = Level {
-                v: hot.v_star,
-                a: hot.a_star,
-                h: hot.h_star,
-                l: hot.l_star,
+            let floor = chain
+                .get(at)
+                .map_or_else(|| self.hot[slot].level(), |next| next.floor);
+            let [auction, post] = &self.cold[slot].extra;
+            // Before a later bar, what is final has nothing to say any more.
+            let last = at == chain.len() && post.is_empty();
+            let before = match at
+                .checked_sub(1)
+                .map(|before| &chain[before])
+                .or(auction.get(base))
+            {
+                Some(bar) if last || self.is_open_to_change(bar.end, clock) => bar.interest(),
+                None if last => self.auction_interest(slot, base),
+                _ => Bar::NONE.interest(),
             };
-            let floor = chain.get(at).map_or(now, |next| next.floor);
-            let before = at.checked_sub(1).map(|before| chain[before]);
-            let before = before.filter(|bar| at == chain.len() || self.is_open_to_change(bar.end, clock));
             let mut bar = self.new_bar(slot, span, floor, before);
             if let Some(next) = chain.get_mut(at).filter(|_| at == 0) {
                 // The date's first bar is the first by start.

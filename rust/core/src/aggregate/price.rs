@@ -72,12 +72,10 @@ impl Book {
             let day = self.cold[slot].day;
             self.reserve(slot, day);
         }
-        let hot = self.hot[slot];
         let floor = Level {
             v: 0,
             a: 0,
-            h: hot.h_star,
-            l: hot.l_star,
+            ..self.hot[slot].level()
         };
         for base in 0..self.bases.len() {
             let Some(span) = self.span_of(slot, self.bases[base].ns, trade.t) else {

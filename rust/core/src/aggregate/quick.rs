@@ -53,7 +53,7 @@ pub(super) fn value_of(
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Quick {
-    /// Trade time of the high-water volume, and end of the newest bars; 0 sends every trade the long way.
+    /// Trade time that the packet of the high-water volume said, and end of the newest bars; 0 sends every trade the long way.
     pub ltt: u32,
     pub ltt_end: u32,
     /// Highest stamp, and the first one that something else would have to happen at; 0 stops the short way.
@@ -220,6 +220,7 @@ impl Book {
             hot.v_star = v;
             hot.a_star = i64::from(q.average);
             hot.ltt_star = Ns::from(q.ltt) * SECOND;
+            hot.ltt_said = hot.ltt_star;
             hot.h_star = hot.h_star.max(i64::from(q.hmax));
             hot.l_star = hot.l_star.min(i64::from(q.lmin));
             hot.last_p = i64::from(q.price);
@@ -255,7 +256,7 @@ impl Book {
             return None;
         }
         // An auction's own bar is not among the newest, but takes open interest as they do.
-        if self.cold[slot].extra.iter().any(Option::is_some) {
+        if self.cold[slot].extra.iter().any(|bars| !bars.is_empty()) {
             return None;
         }
         // What comes after a date is sealed may revise it.
@@ -296,14 +297,16 @@ impl Book {
         }
         // The bounds want the day's true volume: after a counter wrap that is not the wire's.
         let known = hot.clamps && hot.offset == 0 && (hot.a_star > 0 || hot.v_star == 0);
-        let trades = hot.ltt_star >= start
+        // A repeat says the trade time of its packet, a trade in order comes after the last one; one word serves both.
+        let trades = hot.ltt_said == hot.ltt_star
+            && hot.ltt_star >= start
             && end > start
             && bases > 0
             && self.quick_trades
             && (known || !self.quick_bounded)
             && hot.a_star < i64::from(SMALL);
         Some(Quick {
-            ltt: seconds(hot.ltt_star).unwrap_or(NO_LTT),
+            ltt: seconds(hot.ltt_said).unwrap_or(NO_LTT),
             ltt_end: if trades {
                 u32::try_from(end / SECOND).ok()?
             } else {
@@ -340,7 +343,7 @@ impl Book {
         full.last_price = word(hot.last_p).into();
         full.average_traded_price = word(hot.a_star).into();
         full.volume_traded = word(hot.v_star - hot.offset).into();
-        full.last_trade_time = word(hot.ltt_star / SECOND).into();
+        full.last_trade_time = word(hot.ltt_said / SECOND).into();
         full.oi = word(hot.oi_star).into();
         full.exchange_timestamp = word(hot.ets_star / SECOND).into();
         Some(full)

@@ -2,10 +2,10 @@
 
 use crate::bar::{Row, Said};
 use crate::session::Phase;
-use crate::units::{Ns, ist_day};
+use crate::units::{DAY, Ns, ist_day};
 
 use super::state::NO_TIME;
-use super::{Account, Book};
+use super::{Account, Book, FoldPlan};
 
 /// What an instrument's ticks of its date said last. Times are 0 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,15 +66,11 @@ impl Book {
         if let Some(kind) = kind.filter(|kind| *kind < self.nontime.len()) {
             return self.nontime_forming(slot, kind).into_iter().collect();
         }
-        let timed = self
-            .intervals
-            .get(interval)
-            .is_some_and(|known| known.ns().is_some());
+        let own = self.base_of(interval);
+        let extra = |book: &Self, which| book.extra_said(slot, which, own?, false);
         let mut said = Vec::new();
         let mut out = Vec::new();
-        if timed {
-            out.extend(self.extra_said(slot, 0, false));
-        }
+        out.extend(extra(self, 0));
         if let Some(base) = self.bases.iter().position(|base| base.interval == Some(interval)) {
             self.say(slot, base, &mut said);
             let at = slot * self.bases.len() + base;
@@ -95,9 +91,7 @@ impl Book {
                 }
             });
         }
-        if timed {
-            out.extend(self.extra_said(slot, 1, false));
-        }
+        out.extend(extra(self, 1));
         let mut rows: Vec<_> = out
             .into_iter()
             .map(|bar| (self.row_of(slot, interval, &bar, 0), bar.end))
@@ -123,6 +117,13 @@ impl Book {
             },
             |span| span.end,
         )
+    }
+
+    /// The base whose bars, or folds of them, a series has; `None` for days and longer, and for bars without time.
+    fn base_of(&self, series: usize) -> Option<usize> {
+        let folded = |plan: &FoldPlan| plan.interval == series && plan.ns < DAY;
+        let own = self.bases.iter().position(|base| base.interval == Some(series));
+        own.or_else(|| self.plans.iter().any(folded).then_some(0))
     }
 
     /// Brings the bars up to date for a reader.

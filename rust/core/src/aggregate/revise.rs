@@ -1,10 +1,10 @@
 //! Bars that change after they were sealed, and bars that cannot any more (docs/bars.md §8).
 
 use crate::bar::{Level, Row, Said};
-use crate::units::{MINUTE, Ns};
+use crate::units::{DAY, MINUTE, Ns};
 
-use super::Book;
 use super::state::{EventKind, NO_TIME};
+use super::{Book, FoldPlan};
 
 impl Book {
     /// A minute that opens inside an n-minute bar that is sealed already revises it.
@@ -21,33 +21,40 @@ impl Book {
     /// Compares sealed bars that are not final with what they say now, and publishes what changed.
     #[cold]
     pub(super) fn resync(&mut self, slot: usize) {
-        for which in 0..2 {
-            if let Some(said) = self.extra_said(slot, which, true) {
-                for series in self.timed_series() {
-                    self.revise(slot, series, &said, 0);
-                }
-            }
-        }
         let mut said = std::mem::take(&mut self.said);
         for base in 0..self.bases.len() {
             let at = slot * self.bases.len() + base;
+            let [auction, post] = [0, 1].map(|which| self.extra_said(slot, which, base, true));
+            let interval = self.bases[base].interval;
             self.say(slot, base, &mut said);
-            for (i, what) in said.iter().enumerate() {
-                let bar = self.older[at].get(i).unwrap_or(&self.newest[at]);
-                if let (true, Some(interval)) = (bar.sealed, self.bases[base].interval) {
-                    self.revise(slot, interval, what, 0);
+            if let Some(interval) = interval {
+                auction
+                    .iter()
+                    .for_each(|said| self.revise(slot, interval, said, 0));
+                for (i, what) in said.iter().enumerate() {
+                    if self.older[at].get(i).unwrap_or(&self.newest[at]).sealed {
+                        self.revise(slot, interval, what, 0);
+                    }
                 }
+                post.iter().for_each(|said| self.revise(slot, interval, said, 0));
             }
-            if base == 0 && self.bases[0].ns == MINUTE {
-                for plan in 0..self.plans.len() {
-                    let fold = slot * self.plans.len() + plan;
-                    self.fold_groups(slot, plan, &said, |book, bar| {
-                        if bar.start <= book.folds[fold].sealed {
-                            let flags = book.joined(slot, bar);
-                            book.revise(slot, book.plans[plan].interval, bar, flags);
-                        }
-                    });
-                }
+            let folds = base == 0 && self.bases[0].ns == MINUTE;
+            for plan in 0..if folds { self.plans.len() } else { 0 } {
+                let fold = slot * self.plans.len() + plan;
+                let FoldPlan { ns, interval } = self.plans[plan];
+                let own = |said: Option<Said>| said.filter(|_| ns < DAY);
+                own(auction)
+                    .iter()
+                    .for_each(|said| self.revise(slot, interval, said, 0));
+                self.fold_groups(slot, plan, &said, |book, bar| {
+                    if bar.start <= book.folds[fold].sealed {
+                        let flags = book.joined(slot, bar);
+                        book.revise(slot, interval, bar, flags);
+                    }
+                });
+                own(post)
+                    .iter()
+                    .for_each(|said| self.revise(slot, interval, said, 0));
             }
         }
         self.said = said;

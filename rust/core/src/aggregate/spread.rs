@@ -95,12 +95,9 @@ impl Book {
         let at = slot * self.bases.len() + base;
         let newest = &self.newest[at];
         let (bar, level) = if !newest.exists || span.start > newest.start {
-            let hot = &self.hot[slot];
             let floor = Level {
                 v: share.v - share.delta,
-                a: hot.a_star,
-                h: hot.h_star,
-                l: hot.l_star,
+                ..self.hot[slot].level()
             };
             self.open_bar(slot, base, span, s, floor, share, clock);
             let bar = &mut self.newest[at];

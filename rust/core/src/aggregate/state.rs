@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::bar::{Bar, Level, NO_HIGH, NO_LOW, Row};
+use crate::bar::{Bar, Interest, Level, NO_HIGH, NO_LOW, Row};
 use crate::nontime::NonTime;
 use crate::session::{ClassId, Schedule, Span};
 use crate::units::Ns;
@@ -202,6 +202,8 @@ pub struct Hot {
     /// Key of `oi_star` (R30).
     pub oi_star_t: Ns,
     pub oi_star_v: i64,
+    /// The trade time that the packet which set `v_star` said, whatever placed it: what a repeat says too (R15).
+    pub ltt_said: Ns,
     /// Tick size in units: the tolerance of R21.
     pub tick: i32,
     pub lows: u8,
@@ -230,12 +232,30 @@ impl Hot {
             last_p: 0,
             oi_star_t: NO_TIME,
             oi_star_v: i64::MIN,
+            ltt_said: NO_TIME,
             tick: i32::try_from(tick.max(1)).unwrap_or(i32::MAX),
             lows: 0,
             open: false,
             clamps: true,
             has_volume: false,
             signed: false,
+        }
+    }
+
+    /// Remembers what a repeat of the packet that set the volume says.
+    pub fn note_said(&mut self, s: &Snap) {
+        self.ltt_said = if s.ltt == 0 { NO_TIME } else { s.ltt };
+        self.last_p = s.price;
+    }
+
+    /// The level that the date has reached.
+    #[inline]
+    pub fn level(&self) -> Level {
+        Level {
+            v: self.v_star,
+            a: self.a_star,
+            h: self.h_star,
+            l: self.l_star,
         }
     }
 }
@@ -273,12 +293,16 @@ pub struct Cold {
     pub reserved: bool,
     /// A packet without volume made a price on this date.
     pub priced: bool,
-    /// Auction and post-close bars that are not final (`preopen="bar"`, `postclose="bar"`).
-    pub extra: [Option<Box<Bar>>; 2],
-    /// The opening auction's prints, kept for `preopen="fold"`: each with the level before it.
-    pub prints: Vec<(Snap, Trade, Level)>,
+    /// Auction and post-close bars that are not final (`preopen="bar"`, `postclose="bar"`): none, or one a base.
+    pub extra: [Vec<Bar>; 2],
     pub schedule: Schedule,
     pub account: Account,
+    /// The opening auction's prints, kept for `preopen="fold"`: each with the level before it.
+    pub prints: Vec<(Snap, Trade, Level)>,
+    /// Whether the date has had its auction's and its post-close's bar.
+    pub had_extra: [bool; 2],
+    /// What the auction's bar said of the open interest when it became final.
+    pub auction_interest: Interest,
     /// `baseline_volume` of `track`: replaces first contact.
     pub preset: Option<i64>,
     pub low_since: Ns,
@@ -325,7 +349,9 @@ impl Cold {
             bookings: Vec::new(),
             past: Account::default(),
             priced: false,
-            extra: [None, None],
+            extra: [Vec::new(), Vec::new()],
+            had_extra: [false; 2],
+            auction_interest: Bar::NONE.interest(),
             opened: 0,
             reserved: false,
             nontime: Vec::new(),

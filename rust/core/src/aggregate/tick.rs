@@ -1,7 +1,7 @@
 //! The long way of a packet with volume: is it a trade, a repeat, late, or a rollback (docs/bars.md §4)?
 
-use crate::bar::{Level, source};
-use crate::session::{Phase, Span};
+use crate::bar::source;
+use crate::session::Phase;
 use crate::units::{Ns, SECOND};
 
 use super::contact::Contact;
@@ -65,7 +65,7 @@ impl Book {
         let hot = &self.hot[slot];
         if v == hot.v_star {
             let same_oi = !s.has_oi || s.oi == hot.oi_star;
-            let same = s.ltt != 0 && s.ltt == hot.ltt_star && s.price == hot.last_p && same_oi;
+            let same = s.ltt != 0 && s.ltt == hot.ltt_said && s.price == hot.last_p && same_oi;
             self.tally.duplicates += u64::from(same);
             self.tally.quotes += u64::from(!same);
             self.gap_was_empty(slot);
@@ -134,6 +134,12 @@ impl Book {
             self.resync(slot);
         }
         let opened = std::mem::take(&mut self.opened);
+        let extra = std::mem::replace(&mut self.opened_extra, NO_TIME);
+        if extra != NO_TIME && self.options.close_on == CloseOn::NextTick {
+            for base in 0..self.bases.len() {
+                self.close_base(slot, base, extra, NO_TIME);
+            }
+        }
         if opened != 0 && self.options.close_on == CloseOn::NextTick {
             // A bar that came late into another base has no next tick yet.
             for base in (0..self.bases.len()).filter(|base| opened & (1 << base) != 0) {
@@ -217,6 +223,7 @@ impl Book {
             hot.ltt_star = t;
             hot.clamps = false;
             hot.lows = 0;
+            hot.note_said(s);
             self.cold[slot].account.rebased += fall;
             self.cold[slot].rebase_due = unflagged;
         }
@@ -234,7 +241,8 @@ impl Book {
         }
         let phase = self.cold[slot].schedule.phase(trade.t);
         let continuous = matches!(phase, Phase::Continuous(_));
-        if !backwards {
+        // In an auction's own bar, a trade that ran backwards counts as one in order.
+        if !backwards || self.extra_span(slot, phase, trade.t).is_some() {
             trade.gap = self.gap_before(slot, s, clock);
         }
         if !continuous {
@@ -268,7 +276,7 @@ impl Book {
         hot.ltt_star = hot.ltt_star.max(trade.t);
         hot.h_star = hot.h_star.max(s.high);
         hot.l_star = hot.l_star.min(s.low);
-        hot.last_p = s.price;
+        hot.note_said(s);
     }
 
     fn can_amend(&self, slot: usize, t: Ns, clock: &Clock) -> bool {
@@ -286,12 +294,7 @@ impl Book {
 
     fn opening_auction(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
         let hot = &self.hot[slot];
-        let level = Level {
-            v: hot.v_star,
-            a: hot.a_star,
-            h: hot.h_star,
-            l: hot.l_star,
-        };
+        let level = hot.level();
         let seen = hot.ets_star;
         let cold = &mut self.cold[slot];
         let before = cold.auction_open.map_or(0, |auction| auction.volume);
@@ -314,12 +317,7 @@ impl Book {
                 self.book(slot, Booking::AuctionOpen, trade.delta);
             }
             PreOpen::Bar => {
-                let span = cold.schedule.preopen.zip(cold.schedule.open());
-                if let Some((preopen, open)) = span {
-                    let span = Span {
-                        start: preopen.start,
-                        end: open,
-                    };
+                if let Some(span) = self.extra_span(slot, Phase::PreOpen, trade.t) {
                     self.extra_bar(slot, 0, span, s, clock, &trade);
                 }
             }
@@ -338,13 +336,11 @@ impl Book {
     }
 
     fn post_close(&mut self, slot: usize, s: &Snap, clock: &Clock, trade: Trade) {
-        let cold = &mut self.cold[slot];
-        match (self.options.postclose, cold.schedule.post) {
-            (PostClose::Bar, Some(post)) if post.start <= trade.t && trade.t <= post.end => {
-                self.extra_bar(slot, 1, post, s, clock, &trade);
-            }
-            (PostClose::Drop, _) => self.book(slot, Booking::Dropped, trade.delta),
-            _ => self.book(slot, Booking::Post, trade.delta),
+        let drops = self.options.postclose == PostClose::Drop;
+        match self.extra_span(slot, Phase::PostClose, trade.t) {
+            Some(post) => self.extra_bar(slot, 1, post, s, clock, &trade),
+            None if drops => self.book(slot, Booking::Dropped, trade.delta),
+            None => self.book(slot, Booking::Post, trade.delta),
         }
     }
 

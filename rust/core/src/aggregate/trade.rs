@@ -1,6 +1,6 @@
 //! In-order trades: the newest bar, or a newer one (docs/bars.md §4a).
 
-use crate::bar::{Bar, Level, flags};
+use crate::bar::{Bar, Interest, Level, flags};
 use crate::session::Span;
 use crate::units::{DAY, Ns};
 
@@ -97,9 +97,7 @@ impl Book {
         if newer {
             let floor = Level {
                 v: level,
-                a: hot.a_star,
-                h: hot.h_star,
-                l: hot.l_star,
+                ..hot.level()
             };
             let shared = self.open_bar(slot, base, span, s, floor, trade, clock);
             delta -= shared.unwrap_or(0);
@@ -176,7 +174,11 @@ impl Book {
         let at = slot * self.bases.len() + base;
         let seen = self.hot[slot].ets_star;
         let straddle = seen == NO_TIME || seen < span.start;
-        let mut bar = self.new_bar(slot, span, floor, Some(self.newest[at]));
+        let before = match &self.newest[at] {
+            bar if bar.exists => bar.interest(),
+            _ => self.auction_interest(slot, base),
+        };
+        let mut bar = self.new_bar(slot, span, floor, before);
         bar.straddle = straddle;
         let mut shared = None;
         let held = &self.newest[at];
@@ -199,11 +201,7 @@ impl Book {
             bar.clamp = false;
         }
         let before = *before;
-        let due = &mut self.cold[slot].rebase_due;
-        if *due & (1 << base) != 0 {
-            *due &= !(1 << base);
-            bar.flags |= flags::VOL_REBASED;
-        }
+        bar.flags |= self.rebase_flag(slot, base);
         self.first_of_the_day(slot, base, &mut bar, s);
         if before.exists {
             self.older[at].push(before);
@@ -219,8 +217,9 @@ impl Book {
         shared
     }
 
-    /// A bar without ticks yet, with what it knows from its surroundings.
-    pub(super) fn new_bar(&mut self, slot: usize, span: Span, floor: Level, before: Option<Bar>) -> Bar {
+    /// A bar without ticks yet, with what it knows from its surroundings: `before` is the open interest of the bar
+    /// before it.
+    pub(super) fn new_bar(&self, slot: usize, span: Span, floor: Level, before: Interest) -> Bar {
         let mut bar = Bar {
             start: span.start,
             end: span.end,
@@ -230,11 +229,11 @@ impl Book {
         };
         bar.flags |= self.join_flag(slot, span, &mut bar.uncovered);
         let hot = &self.hot[slot];
-        if hot.oi_star_t != NO_TIME && hot.oi_star_t < span.end {
-            (bar.oi, bar.oi_t, bar.oi_v) = (hot.oi_star, hot.oi_star_t, hot.oi_star_v);
-        } else if let Some(before) = before.filter(|before| before.exists) {
-            (bar.oi, bar.oi_t, bar.oi_v) = (before.oi, before.oi_t, before.oi_v);
-        }
+        (bar.oi, bar.oi_t, bar.oi_v) = if hot.oi_star_t != NO_TIME && hot.oi_star_t < span.end {
+            (hot.oi_star, hot.oi_star_t, hot.oi_star_v)
+        } else {
+            before
+        };
         bar
     }
 
@@ -314,65 +313,29 @@ impl Book {
                 clock.now == NO_TIME || bar.end.saturating_add(self.options.final_after()) >= clock.now;
             if open && !same {
                 bar.flags |= flags::GAP;
-                bar.uncovered += bar.end - from;
+                // A trade of the auction may end a gap that began after it.
+                bar.uncovered += (to.min(bar.end) - from).max(0);
                 self.dirty |= bar.sealed;
             }
         }
     }
 
-    /// An auction's or the post-close's own bar, in every interval, sealed by the clock (R8, R9).
-    pub(super) fn extra_bar(
-        &mut self,
-        slot: usize,
-        which: usize,
-        span: Span,
-        s: &Snap,
-        clock: &Clock,
-        trade: &Trade,
-    ) {
-        if !self.is_open_to_change(span.end, clock) {
-            self.tally.late_dropped += 1;
-            return self.book(slot, Booking::Unattributed, trade.delta);
-        }
-        self.cold[slot].account.bars += trade.delta;
-        let hot = self.hot[slot];
-        let level = Level {
-            v: hot.v_star,
-            a: hot.a_star,
-            h: hot.h_star,
-            l: hot.l_star,
+    /// VOL_REBASED if the base's next bar says so.
+    pub(super) fn rebase_flag(&mut self, slot: usize, base: usize) -> u32 {
+        let due = &mut self.cold[slot].rebase_due;
+        let flag = if *due & (1 << base) == 0 {
+            0
+        } else {
+            flags::VOL_REBASED
         };
-        let mut bar = match &self.cold[slot].extra[which] {
-            Some(bar) => **bar,
-            None => {
-                let mut bar = self.new_bar(slot, span, level, None);
-                bar.straddle = hot.ets_star == NO_TIME || hot.ets_star < span.start;
-                bar.flags |= flags::AUCTION;
-                if std::mem::take(&mut self.cold[slot].rebase_due) != 0 {
-                    bar.flags |= flags::VOL_REBASED;
-                }
-                bar
-            }
-        };
-        let value = value_of(
-            &self.options.saying,
-            hot.clamps,
-            s.price,
-            level.v,
-            level.a,
-            trade.v,
-            s.average,
-        );
-        bar.take_trade(value, s, trade);
-        self.dirty |= bar.sealed;
-        self.cold[slot].extra[which] = Some(Box::new(bar));
-        self.expect(slot, span.end);
+        *due &= !(1 << base);
+        flag
     }
 }
 
 impl Bar {
     /// Takes an in-order trade, whose value and whether that was bounded the caller knows (R22).
-    fn take_trade(&mut self, (value, bounded): (i128, bool), s: &Snap, trade: &Trade) {
+    pub(super) fn take_trade(&mut self, (value, bounded): (i128, bool), s: &Snap, trade: &Trade) {
         self.take_price(trade.t, trade.v, s.price, s.high, s.low);
         self.top_v = trade.v;
         self.top_a = s.average;

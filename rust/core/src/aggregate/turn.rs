@@ -72,8 +72,9 @@ impl Book {
         let level = open.floor().join(newest.top());
         let known = hot.clamps && hot.offset == 0 && (!self.quick_bounded || hot.a_star > 0);
         let current = newest.last_t == hot.ltt_star
+            && hot.ltt_said == hot.ltt_star
             && newest.last_p == hot.last_p
-            && (level.v, level.a, level.h, level.l) == (hot.v_star, hot.a_star, hot.h_star, hot.l_star);
+            && level == hot.level();
         if !known || !current || older.len() > 1 {
             return None;
         }
@@ -90,7 +91,7 @@ impl Book {
             }
         }
         let cold = &self.cold[slot];
-        let usual = cold.extra.iter().all(Option::is_none)
+        let usual = cold.extra.iter().all(Vec::is_empty)
             && cold.joined.awaited.is_empty()
             && cold.rebase_due == 0
             && cold.opened & 1 != 0

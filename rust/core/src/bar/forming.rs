@@ -40,6 +40,9 @@ impl Level {
     }
 }
 
+/// An open interest, and its key: the stamp and the volume that it came with (R30).
+pub type Interest = (i64, Ns, i64);
+
 /// A bar that is not final yet. The fields that a tick touches come first: two cache lines.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -160,6 +163,12 @@ impl Bar {
         }
         self.pmax = self.pmax.max(p);
         self.pmin = self.pmin.min(p);
+    }
+
+    /// Its open interest with the key of that.
+    #[must_use]
+    pub fn interest(&self) -> Interest {
+        (self.oi, self.oi_t, self.oi_v)
     }
 
     /// Takes an open interest whose key is at least the one held (R30).

@@ -36,7 +36,8 @@ impl Engine {
         let arrival = Arrival {
             rx,
             limit,
-            limit_s: u32::try_from(limit / SECOND).unwrap_or(u32::MAX),
+            // The last second there is stands for none on the short way.
+            limit_s: u32::try_from(limit / SECOND).unwrap_or(u32::MAX - 1),
         };
         self.counts.frames += 1;
         match uniform(bytes) {
