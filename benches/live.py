@@ -3,8 +3,9 @@
 `python -m benches.live` prints one table, and writes it to results/live.json and docs/performance.md. Frames carry full
 packets; the engine keeps seven intervals. Latency is from just before the server's send until the candles are updated:
 inside the callback, after the vendor's ticks went through the plain builder, or after the engine has applied the frame.
-CPU is the client process's, all threads. Each instrument is sent once after the subscription, as a broker does; the
-measurement begins ten seconds later, when the client is done checking each packet's mode.
+CPU is the client process's, all threads. Each instrument is sent once after the subscription, as a broker does, and
+then twenty seconds of the market flat out, in which each opens its first bars. The measurement begins ten seconds later,
+when the client is done checking each packet's mode.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Seconds of the market before the measurement.
+WARM_UP = 20
 RESULTS = REPOSITORY / "benches" / "results" / "live.json"
 
 
 def measure(kind: str, packets: int, frames: int, rate: float, seconds: float = 60) -> dict[str, float]:
     """One client against one server."""
     command = [sys.executable, "-m", "benches.live_ends"]
-    # Every instrument once, as after a subscription, and a few more; then silence until the measurement.
-    first = -(-(INSTRUMENTS if packets > 1 else FEW) // packets) + frames // 20
+    # Every instrument once, as after a subscription, and some seconds of the market, in which each opens its first
+    # bars; then silence until the measurement.
+    first = -(-(INSTRUMENTS if packets > 1 else FEW) // packets) * (1 + WARM_UP)
     frames += first
     shape = [f"--packets={packets}", f"--frames={frames}", f"--first={first}", f"--rate={rate}"]
     with tempfile.NamedTemporaryFile() as file:

@@ -26,7 +26,7 @@ __all__ = ["Reader", "Tee"]
 _log = logging.getLogger("tickloom.feed")
 
 # So far apart are the frames that are timed: often enough to see, too seldom to be felt.
-_SAMPLE_NS = 10_000_000
+_SAMPLE_NS = 100_000_000
 _DOWN = frozenset({"disconnected", "waiting", "stopped", "authentication_failed"})
 
 

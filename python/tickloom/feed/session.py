@@ -34,11 +34,15 @@ class BusySelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As its base, without ever sleeping."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while True:
-            ready = super().select(0)
-            if ready or (until is not None and time.monotonic() >= until):
-                return ready
+        ask, now = super().select, time.monotonic
+        if timeout is None:
+            while not (ready := ask(0)):
+                pass
+            return ready
+        until = now() + timeout
+        while not (ready := ask(0)) and now() < until:
+            pass
+        return ready
 
 
 class Orders:

@@ -62,10 +62,9 @@ class Lags:
     """Where the time goes from the exchange to your code."""
 
     exchange_to_receive: Histogram
-    """From the exchange's stamp, in whole seconds, to the frame's arrival; of a hundred frames a second, full mode
-    only."""
+    """From the exchange's stamp, in whole seconds, to the frame's arrival; of ten frames a second, full mode only."""
     receive_to_engine: Histogram
-    """From the frame's arrival to its bars updated; of a hundred frames a second."""
+    """From the frame's arrival to its bars updated; of ten frames a second."""
     receive_to_callback: Histogram
     """From the frame's arrival until its ticks were handed to the callbacks; of every batch handed over."""
 

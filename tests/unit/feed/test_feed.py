@@ -524,10 +524,10 @@ def test_the_lags_are_measured_from_the_exchange_to_the_callback(source: Fake) -
     feed = tl.Feed(source)
     feed.on_tick(lambda _: None)
     with feed:
-        began = source.now() - SECOND
+        began = source.now() - 4 * SECOND
         for n in range(64):
-            # Five milliseconds apart: of a hundred a second, every other one is timed.
-            received = began + n * SECOND // 200
+            # Fifty milliseconds apart: of twenty a second, every other one is timed.
+            received = began + n * SECOND // 20
             source.send(full(at_ns=received - 2 * SECOND), received)
         until(lambda: len(feed.status().lags.receive_to_callback) == 64)
     lags = feed.status().lags
@@ -535,4 +535,4 @@ def test_the_lags_are_measured_from_the_exchange_to_the_callback(source: Fake) -
     assert len(lags.exchange_to_receive) == len(lags.receive_to_engine)
     assert 32 <= len(lags.receive_to_engine) <= 48
     assert 2 <= lags.exchange_to_receive.quantile(1) <= 3.1
-    assert 0 < lags.receive_to_callback.quantile(0.5) < 3
+    assert 0 < lags.receive_to_callback.quantile(0.5) < 6
