@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer
 
+from tickloom.candles import Resampled
 from tickloom.errors import DecodeError
 
 __all__ = [
@@ -193,12 +194,13 @@ class Engine:
         `baseline_volume` is the day's volume before its first tick (R12). Only the symbol can change later.
         """
     def push(
-        self, token: int, price: float, *, time_ns: int, quantity: int | None = None,
+        self, token: int, price: float, *, time_ns: int | None, quantity: int | None = None,
         cumulative_volume: int | None = None, oi: int | None = None, received_ns: int | None = None,
     ) -> None:  # fmt: skip
         """Takes one tick: a price with a trade's `quantity`, or the day's `cumulative_volume`, or alone (R29).
         `time_ns`: nanoseconds UTC at the exchange. Without `received_ns` it is history and moves no clock but its
-        instrument's own; with it, it is live. A price of 0 or less is counted in `price_rejected` (R21).
+        instrument's own; with it, it is live, and without `time_ns` placed by its receipt (R2). A price of 0 or less is
+        counted in `price_rejected` (R21).
         """
     def push_many(
         self, token: int | ArrayLike, price: ArrayLike, *, time_ns: ArrayLike, quantity: ArrayLike | None = None,
@@ -316,12 +318,15 @@ class Candles:
     def filled(self, fill: _Fill = None) -> dict[str, NDArray[Any]]:
         """The bars on the calendar between the first and the last, copies, with a mask `valid` (R24): NaN or 0 without
         a bar; "ffill" repeats the close before, FILLED, where the market was open, the feed there and no trade."""
+    def resample(self, interval: str | timedelta) -> Resampled:
+        """Bars of a multiple of this interval, shorter than a day, by the engine's own rules (R6, R7, R27): those that
+        are over. A copy. ValueError for any other interval."""
     def heikin_ashi(self) -> dict[str, NDArray[Any]]:
         """time, open, high, low, close of the Heikin-Ashi bars; never stored (R38). Copies."""
     def to_numpy(self) -> NDArray[np.void]:
         """A structured array, one row a bar, with the names of `columns()`. A copy."""
-    def to_pandas(self) -> pd.DataFrame:
-        """A DataFrame indexed by `time` in Indian time. A copy. MissingExtra without pandas."""
+    def to_pandas(self, tz: Literal["IST", "UTC"] = "IST") -> pd.DataFrame:
+        """A DataFrame indexed by `time` in Indian time (fixed +05:30), or UTC. A copy. MissingExtra without pandas."""
     def to_polars(self) -> pl.DataFrame:
         """A DataFrame, `time` and `end` in Asia/Kolkata. A copy. MissingExtra without polars."""
     def to_arrow(self) -> pa.Table:

@@ -1,14 +1,15 @@
 """Candles for other libraries: numpy records, pandas, polars, Arrow (after the engine, before any store).
 
 Each conversion takes the columns of one moment and needs no more than the package it converts to, which is
-imported when it is called: `import tickloom` imports none of them. Besides, the sign of volume for columns of
-ticks (R38).
+imported when it is called: `import tickloom` imports none of them. Besides, bars that were made of finer ones (R27),
+and the sign of volume for columns of ticks (R38).
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -21,12 +22,78 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import ArrayLike, NDArray
 
-    from tickloom._core import Candles
-
-__all__ = ["signed_volume", "to_arrow", "to_numpy", "to_pandas", "to_polars"]
+__all__ = ["Columns", "Resampled", "signed_volume", "to_arrow", "to_numpy", "to_pandas", "to_polars"]
 
 # Arrow and polars know no unnamed offsets; the instants inside are UTC, the name only says how to show them.
 ZONE = "Asia/Kolkata"
+_ZONES = {"IST": IST, "UTC": UTC}
+
+
+class Columns(Protocol):
+    """What can be converted: `Candles`, and `Resampled`."""
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns of one moment by name."""
+
+
+class Resampled:
+    """Bars made of finer ones, as `Candles.resample` gives them: a copy of that moment.
+
+    Each column of `Candles` is an attribute: a read-only array of shape (len,), with the dtype and the unit that it has
+    there. `rev` is 0: a bar that was never stored was never revised.
+    """
+
+    time: NDArray[np.int64]
+    end: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.int64]
+    vwap: NDArray[np.float64]
+    oi: NDArray[np.int64]
+    ticks: NDArray[np.uint32]
+    flags: NDArray[np.uint32]
+    vwap_err: NDArray[np.float32]
+    rev: NDArray[np.uint8]
+    coverage: NDArray[np.float32]
+    time_source: NDArray[np.uint8]
+    src: NDArray[np.uint8]
+
+    def __init__(self, columns: dict[str, NDArray[Any]], *, token: int, symbol: str | None, interval: str) -> None:
+        self.token = token
+        self.symbol = symbol
+        self.interval = interval
+        self._columns = columns
+        for name, values in columns.items():
+            values.flags.writeable = False
+            setattr(self, name, values)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """All columns by name, in the order of `Candles.columns()`."""
+        return dict(self._columns)
+
+    def to_numpy(self) -> NDArray[np.void]:
+        """As `Candles.to_numpy`."""
+        return to_numpy(self)
+
+    def to_pandas(self, tz: Literal["IST", "UTC"] = "IST") -> pd.DataFrame:
+        """As `Candles.to_pandas`."""
+        return to_pandas(self, tz)
+
+    def to_polars(self) -> pl.DataFrame:
+        """As `Candles.to_polars`."""
+        return to_polars(self)
+
+    def to_arrow(self) -> pa.Table:
+        """As `Candles.to_arrow`."""
+        return to_arrow(self)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def __repr__(self) -> str:
+        return f"Resampled({self.symbol or self.token}, {self.interval}, {len(self)} bars)"
 
 
 def _extra(package: str, extra: str) -> Any:
@@ -39,7 +106,7 @@ def _extra(package: str, extra: str) -> Any:
         raise MissingExtra(extra, package) from None
 
 
-def to_numpy(candles: Candles) -> NDArray[np.void]:
+def to_numpy(candles: Columns) -> NDArray[np.void]:
     """A structured array, one row a bar, oldest first: a copy with the names and dtypes of `columns()`."""
     columns = candles.columns()
     made = np.empty(len(columns["time"]), dtype=[(name, values.dtype) for name, values in columns.items()])
@@ -48,21 +115,25 @@ def to_numpy(candles: Candles) -> NDArray[np.void]:
     return made
 
 
-def to_pandas(candles: Candles) -> pd.DataFrame:
-    """A DataFrame, one row a bar, oldest first; the index `time` and the column `end` are in Indian time.
+def to_pandas(candles: Columns, tz: Literal["IST", "UTC"] = "IST") -> pd.DataFrame:
+    """A DataFrame, one row a bar, oldest first, indexed by `time`; the index and the column `end` are aware datetimes.
 
-    The frame has its own memory. Raises MissingExtra without pandas.
+    "IST" is a fixed +05:30, which India has had without a break since 1945 and which needs no time-zone database.
+    The frame has its own memory. Raises MissingExtra without pandas, ValueError for another zone.
     """
+    if tz not in _ZONES:
+        msg = f'tz must be "IST" or "UTC": {tz!r}'
+        raise ValueError(msg)
     pandas = _extra("pandas", "pandas")
     columns = candles.columns()
     instants = {name: pandas.DatetimeIndex(columns.pop(name).view("M8[ns]"), tz="UTC") for name in ("time", "end")}
     frame: pd.DataFrame = pandas.DataFrame({name: values.copy() for name, values in columns.items()})
-    frame.index = instants["time"].tz_convert(IST).rename("time")
-    frame["end"] = instants["end"].tz_convert(IST)
+    frame.index = instants["time"].tz_convert(_ZONES[tz]).rename("time")
+    frame["end"] = instants["end"].tz_convert(_ZONES[tz])
     return frame
 
 
-def to_polars(candles: Candles) -> pl.DataFrame:
+def to_polars(candles: Columns) -> pl.DataFrame:
     """A DataFrame, one row a bar, oldest first; `time` and `end` are datetimes in Asia/Kolkata.
 
     The frame has its own memory; NaN stays NaN. Raises MissingExtra without polars.
@@ -75,7 +146,7 @@ def to_polars(candles: Candles) -> pl.DataFrame:
     return made.with_columns(instant.dt.convert_time_zone(ZONE))
 
 
-def to_arrow(candles: Candles) -> pa.Table:
+def to_arrow(candles: Columns) -> pa.Table:
     """A Table, one row a bar, oldest first; `time` and `end` are timestamps in Asia/Kolkata.
 
     Columns of eight bytes are the engine's own memory, which the table keeps alive; narrower ones, which are

@@ -25,6 +25,7 @@ mod quick;
 mod reading;
 mod refold;
 mod repair;
+mod resample;
 mod revise;
 mod seat;
 mod signed;

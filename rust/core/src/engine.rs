@@ -9,6 +9,7 @@ mod drain;
 mod history;
 mod panel;
 mod push;
+mod recorded;
 mod snap;
 
 use crate::aggregate::{Book, Options, Tally};

@@ -45,6 +45,8 @@ pub mod kind {
     pub const CLOCK: u8 = 5;
     /// Records before this one were dropped because the disk did not keep up; how many, in decimal digits.
     pub const LOST: u8 = 6;
+    /// Ticks that a source pushed, 40 bytes each.
+    pub const PUSHED: u8 = 7;
 }
 
 /// One thing that came, and when.

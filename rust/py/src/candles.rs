@@ -1,5 +1,7 @@
 //! Candles: the live columns of one instrument and interval.
 
+mod convert;
+mod resample;
 mod signed;
 
 use std::sync::{Mutex, PoisonError};
@@ -166,11 +168,6 @@ impl PyCandles {
                 .collect(),
         };
         (view, ends)
-    }
-
-    /// Calls the function of this name in tickloom/candles.py, which imports what it needs only then.
-    fn converted<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("tickloom.candles")?.call_method1(name, (slf,))
     }
 }
 
@@ -342,26 +339,6 @@ impl PyCandles {
     /// Heikin-Ashi bars of the sealed ones, a dict of `time`, `open`, `high`, `low`, `close` (R38). Copies.
     fn heikin_ashi<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         transforms::heikin_ashi(py, &self.view(py))
-    }
-
-    /// A structured array, one row a bar, with the names of `columns()`. A copy.
-    fn to_numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::converted(slf, "to_numpy")
-    }
-
-    /// A pandas.DataFrame of the columns, indexed by `time` in Indian time. Needs the extra `pandas`.
-    fn to_pandas<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::converted(slf, "to_pandas")
-    }
-
-    /// A polars.DataFrame of the columns; `time` and `end` are instants shown in Indian time. Needs the extra `polars`.
-    fn to_polars<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::converted(slf, "to_polars")
-    }
-
-    /// A pyarrow.Table of the columns, those of eight bytes without a copy. Needs the extra `arrow`.
-    fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::converted(slf, "to_arrow")
     }
 
     /// The number of sealed bars.

@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyBytes;
+use tickloom_core::engine::Pushed;
 use tickloom_core::journal::{
     BlockHeader, Fault, FileHeader, IndexEntry, Merge, Pending, Pick, Record, file_header, footer, index,
     kind, trailer,
@@ -257,8 +258,8 @@ impl JournalCursor {
 
 #[pymethods]
 impl PyEngine {
-    /// Applies what a cursor has, up to `until_ns`, and gives the number of records: frames, lost connections (R13)
-    /// and the clock (R25). It comes back when the cursor wants a block; other Python threads run meanwhile.
+    /// Applies what a cursor has, up to `until_ns`, and gives the number of records: frames, pushed ticks, lost
+    /// connections (R13) and the clock (R25). It comes back when the cursor wants a block; other Python threads run meanwhile.
     #[pyo3(signature = (cursor, until_ns=None))]
     fn replay(&self, py: Python<'_>, cursor: &Bound<'_, JournalCursor>, until_ns: Option<i64>) -> u64 {
         let cursor = cursor.get();
@@ -284,6 +285,16 @@ impl PyEngine {
                             };
                             // A frame that cannot be read is counted by the engine.
                             let _ = engine.apply(record.payload, time);
+                        }
+                        kind::PUSHED => {
+                            *line = Line {
+                                heard: time,
+                                lost: false,
+                            };
+                            for (token, tick) in Pushed::recorded(record.payload, time) {
+                                // The feed that recorded it left out the same ones.
+                                let _ = engine.push(token, &tick);
+                            }
                         }
                         kind::TEXT => {
                             *line = Line {

@@ -10,6 +10,8 @@ use super::{Book, NEVER, VolumeKind};
 
 /// Gaps remembered for an instrument and date; beyond them the oldest two become one.
 const MAX_GAPS: usize = 64;
+/// Dates on which the feed joined late, remembered for an instrument; the oldest go.
+const MAX_JOINS: usize = 64;
 
 /// What a packet may do, as far as its date goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +170,12 @@ impl Book {
             .unwrap_or(Span { start: 0, end: 0 });
         cold.account = Account::default();
         cold.complete = true;
+        if cold.t_join != NO_TIME {
+            if cold.joins.len() == MAX_JOINS {
+                cold.joins.pop_front();
+            }
+            cold.joins.push_back(cold.t_join);
+        }
         cold.t_join = NO_TIME;
         cold.low_since = NO_TIME;
         cold.rebase_due = 0;

@@ -322,6 +322,8 @@ pub struct Cold {
     pub signing: Signing,
     pub joined: Joined,
     pub daily: Daily,
+    /// `t_join` of the dates before, for bars that are made of theirs when they are read.
+    pub joins: VecDeque<Ns>,
 }
 
 impl Cold {
@@ -359,6 +361,7 @@ impl Cold {
             signing: Signing::NEW,
             joined: Joined::new(),
             daily: Daily::NEW,
+            joins: VecDeque::new(),
         }
     }
 }

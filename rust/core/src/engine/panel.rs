@@ -48,6 +48,13 @@ impl Engine {
         Panel { times, cells }
     }
 
+    /// One instrument's bars of length `ns`, folds of the sealed ones of an interval, each with its end.
+    #[must_use]
+    pub fn resampled(&mut self, slot: usize, interval: usize, ns: Ns) -> Vec<(Row, Ns)> {
+        let clock = self.watermark.max(self.timer);
+        self.book.resampled(slot, interval, ns, clock)
+    }
+
     /// The bar starts that the sessions expect between the first and the last bar, and those of bars beside them.
     fn axis(&mut self, slots: &[usize], interval: usize) -> Vec<Ns> {
         let mut times: Vec<Ns> = Vec::new();

@@ -12,7 +12,7 @@ use super::{Engine, default_tick};
 #[derive(Clone, Copy, Debug)]
 pub struct Pushed {
     pub price: f64,
-    /// When it was at the exchange, UTC nanoseconds.
+    /// When it was at the exchange, UTC nanoseconds; 0 if that is not known, of a live tick only.
     pub time: Ns,
     /// Shares of this trade alone.
     pub quantity: Option<i64>,
@@ -86,7 +86,9 @@ impl Engine {
         if tick.quantity.is_some() && tick.cumulative.is_some() {
             return Err(PushError::BothVolumes);
         }
-        for time in [Some(tick.time), tick.rx].into_iter().flatten() {
+        // Who does not know when it was at the exchange knows at least when it came.
+        let stamped = Some(tick.time).filter(|time| *time != 0 || tick.rx.is_none());
+        for time in [stamped, tick.rx].into_iter().flatten() {
             if !(OLDEST..=NEWEST).contains(&time) {
                 return Err(PushError::Time(time));
             }
@@ -123,13 +125,22 @@ impl Engine {
         self.catch_up(slot);
         self.counts.pushed += 1;
         let rx = tick.rx.unwrap_or(0);
-        let mut snap = self.snap_given(units, tick.time, rx);
+        let at = if tick.time == 0 {
+            rx.saturating_sub(self.delay)
+        } else {
+            tick.time
+        };
+        let mut snap = self.snap_given(units, at, rx);
+        if tick.time == 0 {
+            // Placed by its receipt, and flagged so, as a packet without stamps is (R2).
+            (snap.ltt, snap.ets, snap.given) = (0, 0, false);
+        }
         snap.has_oi = tick.oi.is_some();
         snap.oi = tick.oi.unwrap_or(0);
         snap.has_volume = tick.quantity.is_some() || tick.cumulative.is_some();
         snap.volume = match (tick.cumulative, tick.quantity) {
             (Some(volume), _) => volume,
-            (None, Some(quantity)) => self.book.add_quantity(slot, tick.time, quantity),
+            (None, Some(quantity)) => self.book.add_quantity(slot, at, quantity),
             (None, None) => 0,
         };
         if tick.rx.is_some() {

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use tickloom_core::engine::{Pushed, default_tick};
+use tickloom_core::engine::{PushError, Pushed, default_tick};
 
 use super::{PyEngine, class_of, free_symbol, lock};
 use crate::columns::{Columns, Tokens, floats, integers, whole};
@@ -71,7 +71,8 @@ impl PyEngine {
     /// Takes one tick from elsewhere: a price with the `quantity` of a trade, or the day's `cumulative_volume`, or alone.
     ///
     /// `time_ns` is when it was at the exchange, int nanoseconds UTC. Without `received_ns` it is history, which
-    /// moves no clock but its own instrument's; with it, it is live. A price of 0 or less (of 0, in a segment of
+    /// moves no clock but its own instrument's; with it, it is live, and `time_ns` may be None: the tick is then placed by its
+    /// receipt (R2). A price of 0 or less (of 0, in a segment of
     /// signed prices) is counted in `price_rejected` (R21). Raises ValueError, and nothing is changed.
     #[pyo3(signature = (token, price, *, time_ns, quantity=None, cumulative_volume=None, oi=None, received_ns=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
@@ -80,15 +81,18 @@ impl PyEngine {
         py: Python<'_>,
         token: u32,
         price: f64,
-        time_ns: i64,
+        time_ns: Option<i64>,
         quantity: Option<i64>,
         cumulative_volume: Option<i64>,
         oi: Option<i64>,
         received_ns: Option<i64>,
     ) -> PyResult<()> {
+        if time_ns == Some(0) {
+            return Err(PyValueError::new_err(PushError::Time(0).to_string()));
+        }
         let pushed = Pushed {
             price,
-            time: time_ns,
+            time: time_ns.unwrap_or(0),
             quantity,
             cumulative: cumulative_volume,
             oi,
