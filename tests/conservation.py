@@ -1,4 +1,4 @@
-"""Conservation: packets received = ticks + rejected, of every engine and feed that a test makes.
+"""Conservation: packets received = ticks + rejected, pushed ticks too, of every engine and feed that a test makes.
 
 The fixture is shared by the folders whose tests bring a market through an engine; each has it in its `conftest`.
 """
@@ -17,6 +17,7 @@ from tests.oracle import wire
 from tickloom.feed import facade
 from tickloom.feed.facade import Feed
 from tickloom.feed.reader import Reader
+from tickloom.sources.pushed import PushedTicks
 
 __all__ = ["Ledger", "conservation"]
 
@@ -41,6 +42,7 @@ class Ledger:
         self.feeds: list[Feed] = []
         self.shared: list[Reader] = []
         self.received: Counter[int] = Counter()
+        self.pushed: Counter[int] = Counter()
         self.unclear: set[int] = set()
 
     def engine(self, *arguments: Any, **options: Any) -> tickloom.Engine:
@@ -72,17 +74,24 @@ class Ledger:
             if id(reader) in self.received and id(reader) not in self.unclear and reader not in self.shared:
                 stats = reader.engine.stats()
                 assert self.received[id(reader)] == stats["ticks"] + stats["rejected"], stats
+            if id(reader) in self.pushed and reader not in self.shared:
+                stats = reader.engine.stats()
+                assert self.pushed[id(reader)] == stats["pushed"] + reader.push_rejected, stats
 
 
 @pytest.fixture(autouse=True)
 def conservation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """Every engine and feed of the test is looked at when it is over."""
     ledger = Ledger()
-    on_frame, made = Reader.on_frame, Feed.__init__
+    on_frame, on_ticks, made = Reader.on_frame, Reader.on_ticks, Feed.__init__
 
     def noting(self: Reader, frame: bytes, received_ns: int, connection: int) -> None:
         ledger.note(self, frame)
         on_frame(self, frame, received_ns, connection)
+
+    def counting(self: Reader, ticks: PushedTicks, connection: int) -> None:
+        ledger.pushed[id(self)] += len(ticks)
+        on_ticks(self, ticks, connection)
 
     def making(self: Feed, *arguments: Any, **options: Any) -> None:
         made(self, *arguments, **options)
@@ -92,6 +101,7 @@ def conservation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
             ledger.shared.append(self._reader)
 
     monkeypatch.setattr(Reader, "on_frame", noting)
+    monkeypatch.setattr(Reader, "on_ticks", counting)
     monkeypatch.setattr(Feed, "__init__", making)
     monkeypatch.setattr(facade, "Engine", ledger.engine)
     monkeypatch.setattr(tickloom, "Engine", ledger.engine)

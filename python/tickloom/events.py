@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tickloom._core import Bar, Tick, TickBatch
+    from tickloom.sources.pushed import PushedTick, PushedTicks
 
 __all__ = [
     "BarClosed", "BarEvent", "BarRevised", "BarUpdate", "BrokerError", "Connection", "Event", "Gap", "Message", "Order",
@@ -45,8 +46,9 @@ class Ticks(Event):
     for `frames` of them and holds the newest tick of each instrument.
     """
 
-    batch: TickBatch
-    """All ticks, those of instruments that the listener did not ask for included."""
+    batch: TickBatch | PushedTicks
+    """All ticks, those of instruments that the listener did not ask for included. Of a source that pushes, a
+    `PushedTicks` with the same attributes."""
     connection: int = 0
     frames: int = 1
     rows: tuple[int, ...] | None = None
@@ -66,7 +68,7 @@ class Ticks(Event):
             return None
         return self if len(rows) == len(column) else Ticks(self.time_ns, self.batch, self.connection, self.frames, rows)
 
-    def __iter__(self) -> Iterator[Tick]:
+    def __iter__(self) -> Iterator[Tick | PushedTick]:
         return iter(self.batch) if self.rows is None else (self.batch[row] for row in self.rows)
 
     def __len__(self) -> int:

@@ -8,11 +8,13 @@ import tickloom as tl
 from tickloom.events import BarClosed, BarEvent, BarRevised, BarUpdate, Connection, Event, Gap, Stale, Ticks
 from tickloom.feed import Status
 from tickloom.feed.statistics import Histogram
-from tickloom.sources import Kite, Replay, Simulator, Source
+from tickloom.sources import Kite, Polling, PushedTick, PushedTicks, Quote, Replay, Simulator, Source
 
 feed = tl.Feed(Simulator(), ["1m"], policy="drop_oldest", queue=8)
 assert_type(tl.Feed(Kite("key", "token")), tl.Feed)
 assert_type(tl.Feed(Replay("day.tlj", speed=None)), tl.Feed)
+assert_type(tl.Feed(Polling(lambda names: {name: {"price": 1.0} for name in names}, symbols={"INFY": 1})), tl.Feed)
+assert_type(PushedTicks([Quote(1, 2.0)], volume="none", received_ns=1)[0], PushedTick)
 assert_type(feed.source, Source)
 assert_type(feed.engine, tl.Engine)
 assert_type(feed.candles("INFY", "1m"), tl.Candles)
@@ -51,7 +53,7 @@ feed.on_status(on_status)
 feed.on((BarClosed, BarRevised), on_bar)
 feed.on(BarUpdate, on_bar)
 assert_type(feed.wait_bar("INFY", "1m", timeout=1), tl.Bar)
-assert_type(feed.wait_tick(timeout=1), list[tl.Tick])
+assert_type(feed.wait_tick(timeout=1), list[tl.Tick | PushedTick])
 
 
 async def strategy() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tickloom.feed import Feed
     from tickloom.sources.base import Sink
     from tickloom.sources.exchange import Exchange
+    from tickloom.sources.pushed import PushedTicks
     from tickloom.sources.simulator import Market
     from tickloom.ticker.messages import ConnectionEvent
 
@@ -161,6 +162,10 @@ class Measured(Kite):
         self._sink.on_frame(frame, received_ns, connection)
         self.work_ns += time.thread_time_ns() - before
         self.frames += 1
+
+    def on_ticks(self, ticks: PushedTicks, connection: int) -> None:
+        """Not measured."""
+        self._sink.on_ticks(ticks, connection)
 
     def on_text(self, text: str, received_ns: int, connection: int) -> None:
         """Not measured."""

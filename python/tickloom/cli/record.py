@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tickloom.sources.base import Source
+    from tickloom.sources.pushed import PushedTicks
     from tickloom.ticker.messages import ConnectionEvent
 
 __all__ = ["command"]
@@ -49,6 +50,11 @@ class Tee:
         if self.frames <= TRIED:
             with contextlib.suppress(DecodeError):
                 self.engine.apply(frame, received_ns)
+
+    def on_ticks(self, ticks: PushedTicks, connection: int) -> None:
+        """Records what an engine takes of them."""
+        self.recorder.write_ticks(ticks.into(self.engine), connection)
+        self.frames += 1
 
     def on_text(self, text: str, received_ns: int, connection: int) -> None:
         """Records it."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tickloom.feed.queue import Policy
     from tickloom.feed.session import Orders, Session
     from tickloom.feed.symbols import Symbols
+    from tickloom.sources.pushed import PushedTick
 
 __all__ = ["Listening"]
 
@@ -171,7 +172,7 @@ class Listening:
 
     def wait_tick(
         self, symbols: Iterable[int | str] | int | str | None = None, timeout: float | None = None
-    ) -> list[Tick]:
+    ) -> list[Tick | PushedTick]:
         """The next ticks, of these instruments if they are named. TimeoutError after `timeout` seconds,
         ConnectionFailed if the feed stops or does not run."""
         with self._wait_on(Ticks, symbols, None) as stream:

@@ -17,30 +17,18 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from tickloom._core import parse
 from tickloom.events import Event
+from tickloom.feed.newest import Batch, Newest, kind_of, newest_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tickloom._core import ClosedBar, PriceScales, TickBatch
+    from tickloom._core import ClosedBar, PriceScales
 
 __all__ = ["Account", "Bars", "Batch", "Item", "Policy", "Queue"]
 
 Policy = Literal["conflate", "drop_oldest", "block"]
 POLICIES: tuple[str, ...] = get_args(Policy)
-
-_HEADER = 2
-_SMALLEST = 8
-
-
-class Batch(NamedTuple):
-    """The ticks of `frames` frames, received at `time_ns`."""
-
-    ticks: TickBatch
-    time_ns: int
-    connection: int
-    frames: int = 1
 
 
 class Bars(NamedTuple):
@@ -73,37 +61,6 @@ def weight(item: Item) -> int:
     return len(item.bars) if isinstance(item, Bars) else 1
 
 
-class _Newest:
-    """The newest packet of each instrument of many frames: bounded by the instruments, not by the frames."""
-
-    def __init__(self) -> None:
-        self._packets: dict[bytes, bytes] = {}
-        self._frames = 0
-        self._time_ns = 0
-        self._connection = 0
-
-    def add(self, batch: Batch) -> None:
-        frame = batch.ticks.frame
-        packets = self._packets
-        at, end = _HEADER, len(frame)
-        while at + _HEADER <= end:
-            length = (frame[at] << 8) | frame[at + 1]
-            after = at + _HEADER + length
-            if length >= _SMALLEST and after <= end:
-                packets[frame[at + 2 : at + 6]] = frame[at:after]
-            at = after
-        self._frames += batch.frames
-        self._time_ns, self._connection = batch.time_ns, batch.connection
-
-    def batch(self, scales: PriceScales | None) -> Batch:
-        """All of them as one frame."""
-        # A frame counts its packets in 16 bits; no account has that many instruments, so nothing is cut in practice.
-        packets = list(self._packets.values())[-0xFFFF:]
-        frame = len(packets).to_bytes(2, "big") + b"".join(packets)
-        ticks = parse(frame, scales=scales, received_ns=self._time_ns)
-        return Batch(ticks, self._time_ns, self._connection, self._frames)
-
-
 class Queue:
     """One writer, the reader's thread; one taker. `put` never fails; after `close` it drops, and counts.
 
@@ -133,7 +90,7 @@ class Queue:
         self._account = Account()
         self._batches: deque[tuple[int, Batch]] = deque()
         self._others: deque[tuple[int, Bars | Event]] = deque()
-        self._newest: tuple[int, _Newest] | None = None
+        self._newest: dict[str, tuple[int, Newest]] = {}
         self._number = 0
         self._waiting = False
         self._closed = False
@@ -207,10 +164,10 @@ class Queue:
         self.close()
         with self._changed:
             items: Iterable[Item] = [*(batch for _, batch in self._batches), *(other for _, other in self._others)]
-            self._account.dropped += sum(map(weight, items)) + (self._newest is not None)
+            self._account.dropped += sum(map(weight, items)) + len(self._newest)
             self._batches.clear()
             self._others.clear()
-            self._newest = None
+            self._newest.clear()
 
     @property
     def closed(self) -> bool:
@@ -230,26 +187,30 @@ class Queue:
         return account.offered - account.delivered - account.dropped
 
     def _held(self) -> int:
-        return len(self._batches) + len(self._others) + (self._newest is not None)
+        return len(self._batches) + len(self._others) + len(self._newest)
 
     def _put_batch(self, batch: Batch) -> None:
         if self._policy == "conflate":
-            if self._newest is not None:
-                self._newest[1].add(batch)
-                self._account.dropped += 1
+            if self._newest:
+                self._account.dropped += not self._conflate(batch)
                 return
             if self._held() >= self._limit:
-                newest = _Newest()
-                for _, queued in self._batches:
-                    newest.add(queued)
-                newest.add(batch)
-                self._account.dropped += len(self._batches)
+                self._account.dropped += sum(not self._conflate(queued) for _, queued in self._batches)
                 self._batches.clear()
-                self._newest = (self._number, newest)
+                self._account.dropped += not self._conflate(batch)
                 return
         elif self._policy == "drop_oldest":
             self._drop_to_fit()
         self._batches.append((self._number, batch))
+
+    def _conflate(self, batch: Batch) -> bool:
+        """Takes a batch into the newest of its kind; whether it is the first there."""
+        kind = kind_of(batch)
+        is_first = kind not in self._newest
+        if is_first:
+            self._newest[kind] = (self._number, newest_for(batch))
+        self._newest[kind][1].add(batch)
+        return is_first
 
     def _drop_to_fit(self) -> None:
         while self._held() >= self._limit:
@@ -267,25 +228,25 @@ class Queue:
                 finally:
                     self._changed.acquire()
 
-    def _pop(self) -> Item | _Newest | None:
+    def _pop(self) -> Item | Newest | None:
         heads = [queue[0][0] for queue in (self._batches, self._others) if queue]
-        if self._newest is not None:
-            heads.append(self._newest[0])
+        heads.extend(number for number, _ in self._newest.values())
         if not heads:
             return None
         first = min(heads)
-        taken: Item | _Newest
-        if self._newest is not None and self._newest[0] == first:
-            taken, self._newest = self._newest[1], None
+        taken: Item | Newest
+        conflated = next((kind for kind, (number, _) in self._newest.items() if number == first), None)
+        if conflated is not None:
+            taken = self._newest.pop(conflated)[1]
         elif self._batches and self._batches[0][0] == first:
             taken = self._batches.popleft()[1]
         else:
             taken = self._others.popleft()[1]
-        self._account.delivered += 1 if isinstance(taken, _Newest) else weight(taken)
+        self._account.delivered += 1 if isinstance(taken, Newest) else weight(taken)
         if self._policy == "block":
             self._changed.notify_all()
         return taken
 
-    def _finished(self, taken: Item | _Newest | None) -> Item | None:
+    def _finished(self, taken: Item | Newest | None) -> Item | None:
         # Parsed by the taker, without the lock, so that the reader does not wait for it.
-        return taken.batch(self._scales) if isinstance(taken, _Newest) else taken
+        return taken.batch(self._scales) if isinstance(taken, Newest) else taken

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tickloom._core import Engine
     from tickloom.feed.outlets import Hub
+    from tickloom.sources.pushed import PushedTicks
     from tickloom.ticker.messages import ConnectionEvent
 
 __all__ = ["Reader", "Tee"]
@@ -34,6 +35,7 @@ class Tee(Protocol):
     """Where raw frames go before they are read: a `Recorder`."""
 
     def write_frame(self, frame: bytes, received_ns: int, connection: int) -> None: ...
+    def write_ticks(self, ticks: PushedTicks, connection: int) -> None: ...
     def write_text(self, text: str, received_ns: int, connection: int) -> None: ...
     def write_event(self, event: ConnectionEvent) -> None: ...
     def write_clock(self, now_ns: int) -> None: ...
@@ -59,12 +61,20 @@ class Reader:
         self.clock: Callable[[], int] = time.time_ns
         self.states: dict[int, str] = {}
         self.heard: dict[int, int] = {}
+        self.push_rejected = 0
         self.frames = self.texts = self.bad_frames = self.reconnects = self.gaps = self.record_errors = 0
         self._up: set[int] = set()
         self._lost: dict[int, int] = {}
         self._put_down: set[int] = set()
         self._sample_ns = 0
-        self._quiet = {"record": Quiet(), "frame": Quiet(), "text": Quiet(), "connection": Quiet(), "timer": Quiet()}
+        self._quiet = {
+            "record": Quiet(),
+            "frame": Quiet(),
+            "push": Quiet(),
+            "text": Quiet(),
+            "connection": Quiet(),
+            "timer": Quiet(),
+        }
         self._staleness = None if stale_after is None else Staleness(engine, stale_after, wanted)
 
     # What a source calls.
@@ -92,6 +102,30 @@ class Reader:
             self._complain("frame", "a frame could not be read", error)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the connection must not die of it
             self._complain("frame", "a frame was not handled", error)
+
+    def on_ticks(self, ticks: PushedTicks, connection: int) -> None:
+        """Aggregates ticks of another make than Kite's, records what was taken, and offers what somebody listens to."""
+        try:
+            received_ns = ticks.received_ns
+            taken = ticks.into(self.engine)
+            self.push_rejected += taken.rejected
+            self.heard[connection] = received_ns
+            if taken.error is not None:
+                self._complain("push", "a pushed tick could not be true and was left out", taken.error)
+            if not len(taken):
+                return
+            if self.tee is not None:
+                # What was left out has no place there: a replay would have to leave it out again.
+                self._record("write_ticks", taken, connection)
+            if received_ns >= self._sample_ns:
+                self._sample(taken[-1].exchange_timestamp, received_ns)
+            hub = self.hub
+            for outlet in hub.for_ticks:
+                outlet.put(Batch(taken, received_ns, connection))
+            if hub.for_bars:
+                self.offer_bars(received_ns)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the connection must not die of it
+            self._complain("push", "pushed ticks were not handled", error)
 
     def on_text(self, text: str, received_ns: int, connection: int) -> None:
         """Orders, complaints, notices, and what nobody knows: each to its listeners."""
@@ -152,7 +186,8 @@ class Reader:
                 self._advance(now_ns)
             if self.hub.for_bars:
                 self.offer_bars(now_ns)
-            self.rate.sample(time.monotonic(), self.engine.stats()["ticks"])
+            stats = self.engine.stats()
+            self.rate.sample(time.monotonic(), stats["ticks"] + stats["pushed"])
             if self._staleness is not None:
                 for stale in self._staleness.look(now_ns):
                     self.hub.offer(stale)

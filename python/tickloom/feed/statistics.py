@@ -124,10 +124,14 @@ class Status:
     """packets == ticks + rejected."""
     ticks: int
     rejected: int
+    pushed: int
+    """Ticks that a source pushed instead of frames and the engine took."""
+    push_rejected: int
+    """Ticks that a source pushed and that could not be true: pushed + push_rejected is what it delivered."""
     bad_frames: int
     """Frames of which nothing could be read."""
     ticks_per_second: float
-    """Over the last 5 seconds."""
+    """Over the last 5 seconds, pushed ones included."""
     texts: int
     last_frame_ns: int
     """When the last frame was received, ns UTC, 0 for never."""

@@ -1,4 +1,4 @@
-"""Sources: where frames come from (stage sources, knows only what stands left of it).
+"""Sources: where frames and ticks come from (stage sources, knows only what stands left of it).
 
 What needs a socket, a file or an event loop is imported when it is first asked for.
 """
@@ -13,14 +13,23 @@ from tickloom.sources.simulator import Market
 if TYPE_CHECKING:
     from tickloom.sources.base import Sink, Source
     from tickloom.sources.kite import Kite
+    from tickloom.sources.polling import Polling
+    from tickloom.sources.pushed import PushedTick, PushedTicks, Quote
     from tickloom.sources.recorder import Recorder
     from tickloom.sources.replay import Replay
     from tickloom.sources.simulated import Simulator
 
-__all__ = ["Kite", "Market", "Recorder", "Replay", "Simulator", "Sink", "Source"]
+__all__ = [
+    "Kite", "Market", "Polling", "PushedTick", "PushedTicks", "Quote", "Recorder", "Replay", "Simulator", "Sink",
+    "Source",
+]  # fmt: skip
 
 _HOMES = {
     "Kite": "kite",
+    "Polling": "polling",
+    "PushedTick": "pushed",
+    "PushedTicks": "pushed",
+    "Quote": "pushed",
     "Recorder": "recorder",
     "Replay": "replay",
     "Simulator": "simulated",

@@ -1,7 +1,8 @@
-"""Base: what a source of frames is, and what it delivers to (stage sources).
+"""Base: what a source of frames or ticks is, and what it delivers to (stage sources; docs/sources.md).
 
 ```
-Source.run(sink) ──▶ sink.on_frame(bytes) · sink.on_text(str) · sink.on_connection(ConnectionEvent) · sink.on_clock(ns)
+Source.run(sink) ──▶ sink.on_frame(bytes) · on_ticks(PushedTicks) · on_text(str) · on_connection(ConnectionEvent)
+                     on_clock(ns)
 ```
 
 A live broker, a replayed journal and a simulated exchange look the same from here, so a strategy that runs on one
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tickloom.sources.pushed import PushedTicks
     from tickloom.ticker.messages import ConnectionEvent
 
 __all__ = ["Sink", "Source"]
@@ -27,6 +29,9 @@ class Sink(Protocol):
     def on_frame(self, frame: bytes, received_ns: int, connection: int) -> None:
         """One binary WebSocket message, heartbeats included. `received_ns`: when it was read, nanoseconds UTC."""
 
+    def on_ticks(self, ticks: PushedTicks, connection: int) -> None:
+        """Ticks of a source whose frames are not Kite's, those that came together. `ticks.received_ns`: when."""
+
     def on_text(self, text: str, received_ns: int, connection: int) -> None:
         """One text message as it came."""
 
@@ -36,7 +41,7 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Source(Protocol):
-    """Where frames come from.
+    """Where frames come from, or ticks.
 
     Three attributes are optional. `live` (bool, True without it): the clock closes quiet bars; a journal has its own
     time, says False, and closes them by `sink.on_clock(now_ns)`, nanoseconds UTC. `clock` (a function without

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from tickloom._core import Engine
 
-__all__ = ["CLOCK", "DISCONNECTED", "EVENT", "FRAME", "LOST", "TEXT", "Block", "Journal", "Reading", "Record"]
+__all__ = [
+    "CLOCK", "DISCONNECTED", "EVENT", "FRAME", "LOST", "PUSHED", "TEXT", "Block", "Journal", "Reading", "Record",
+]  # fmt: skip
 
-FRAME, TEXT, EVENT, DISCONNECTED, CLOCK, LOST = range(1, 7)
+FRAME, TEXT, EVENT, DISCONNECTED, CLOCK, LOST, PUSHED = range(1, 8)
 """What a record is; the meanings stand in docs/journal.md. Readers step over kinds that they do not know."""
 
 # Lengths of the format: the longest header, a block's header, the trailer.

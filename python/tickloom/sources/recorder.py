@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tickloom._core import JournalWriter
 from tickloom.errors import StoreError
-from tickloom.sources.journal import BLOCK, CLOCK, DISCONNECTED, EVENT, TEXT, Block, Journal
+from tickloom.sources.journal import BLOCK, CLOCK, DISCONNECTED, EVENT, PUSHED, TEXT, Block, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tickloom.sources.pushed import PushedTicks
 
 __all__ = ["Recorder"]
 
@@ -237,6 +239,10 @@ class Recorder:
         # Also called when the interpreter ends, after the threads that are not daemons.
         self._end = weakref.finalize(self, self._writer.close)
         self.write_frame = self._append_and_wake if sync == "strict" else self._pending.append
+
+    def write_ticks(self, ticks: PushedTicks, connection: int = 0) -> None:
+        """Records ticks that a source pushed and an engine took."""
+        self._append_and_wake(ticks.to_bytes(), ticks.received_ns, connection, PUSHED)
 
     def write_text(self, text: str, received_ns: int, connection: int = 0) -> None:
         """Records one text message."""

@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tickloom.model import to_ns
-from tickloom.sources.journal import CLOCK, DISCONNECTED, EVENT, FRAME, LOST, TEXT, Journal, Reading, Record
+from tickloom.sources.journal import CLOCK, DISCONNECTED, EVENT, FRAME, LOST, PUSHED, TEXT, Journal, Reading, Record
+from tickloom.sources.pushed import PushedTicks
 from tickloom.ticker.messages import MODES, ConnectionEvent
 
 if TYPE_CHECKING:
@@ -180,8 +181,11 @@ class Replay:
 
     def _deliver(self, sink: Sink, record: Record) -> None:
         kind, self._now, connection, payload = record
-        if kind == FRAME:
-            sink.on_frame(payload, record.received_ns, connection)
+        if kind in {FRAME, PUSHED}:
+            if kind == FRAME:
+                sink.on_frame(payload, record.received_ns, connection)
+            else:
+                sink.on_ticks(PushedTicks.from_bytes(payload, record.received_ns), connection)
             if not self._clocked and self._now - self._told >= _ADVANCE_NS:
                 self._told = self._now
                 self._tell(sink, self._now)
