@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from benches.imports import imported
+
 EXTRAS = {
     "click", "rich", "pandas", "polars", "pyarrow", "kiteconnect", "twisted", "autobahn", "requests", "duckdb",
     "psycopg", "nats", "redis", "uvicorn", "starlette", "fastapi",
@@ -49,6 +51,20 @@ def seen() -> dict[str, object]:
 
 def test_importing_the_package_imports_no_extra(seen: dict[str, list[str]]) -> None:
     assert {name.partition(".")[0] for name in seen["all"]} & EXTRAS == set()
+
+
+def test_importing_the_package_imports_five_modules_of_its_own_and_of_others_only_numpy(
+    seen: dict[str, list[str]],
+) -> None:
+    ours = {name for name in seen["modules"] if name.partition(".")[0] == "tickloom"}
+    assert ours == {"tickloom", "tickloom._core", "tickloom.candles", "tickloom.errors", "tickloom.model"}
+    assert {name.partition(".")[0] for name in seen["modules"]} - sys.stdlib_module_names == {"tickloom"}
+
+
+def test_the_command_that_times_the_import_sees_the_same_modules(seen: dict[str, list[str]]) -> None:
+    timed = imported()
+    assert {name for name in timed if "tickloom" in name} == {name for name in seen["modules"] if "tickloom" in name}
+    assert 0 < timed["numpy"] < timed["tickloom"]
 
 
 def test_importing_the_package_opens_no_event_loop_and_no_network_library(seen: dict[str, list[str]]) -> None:
