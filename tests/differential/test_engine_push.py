@@ -18,8 +18,9 @@ NEW = (5633, 81153, 12345858)
 
 
 def pushes(seed: int, *, live: bool, count: int = 250, tokens: tuple[int, ...] = NEW) -> Iterator[tuple]:
-    """Pushes of one or two dates: in order and late, with a quantity, with the day's volume, or with neither."""
-    rng = random.Random(f"pushes {seed}")
+    """Pushes of one or two dates: in order, late and without a time, with a quantity, the day's volume, or neither."""
+    rng, stamps = random.Random(f"pushes {seed}"), random.Random(f"stamps {seed}")
+    without = stamps.choice((0, 0, 0.3, 1)) if live else 0
     now = ist(f"2026-08-05 {rng.choice(STARTS)}")
     volumes = dict.fromkeys(tokens, rng.choice((0, 0, 50_000)))
     kinds = {token: rng.choice(("quantity", "cumulative", "price", "mixed")) for token in tokens}
@@ -45,6 +46,8 @@ def pushes(seed: int, *, live: bool, count: int = 250, tokens: tuple[int, ...] =
             tick["oi"] = rng.randrange(1_000)
         if live:
             tick["received_ns"] = now + rng.randrange(3) * SECOND // 2
+        if stamps.random() < without:
+            tick["time_ns"] = None
         yield "push", now, tick
         if rng.random() < 0.05:
             yield "advance", now, None

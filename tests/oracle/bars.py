@@ -74,10 +74,11 @@ class Oracle:
             self._feed(packet, received_ns)
 
     def push(
-        self, token: int, price: float, *, time_ns: int, quantity: int | None = None,
+        self, token: int, price: float, *, time_ns: int | None, quantity: int | None = None,
         cumulative_volume: int | None = None, oi: int | None = None, received_ns: int | None = None,
     ) -> None:  # fmt: skip
         """A tick from elsewhere: live if it says when it was received, else history with a clock of its own."""
+        time_ns = time_ns or 0
         instrument = self.track(token, divisor=10_000_000)
         units = round(price * instrument.divisor)
         volume = 0 if quantity is not None else cumulative_volume

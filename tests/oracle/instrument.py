@@ -269,7 +269,7 @@ class Instrument:
             self.lows, self.gap_from = 0, None
         elif volume > self.top:
             self.lows = 0
-            self._trade(hit, at, stamp)
+            self._trade(hit, at, stamp, given=p.given)
             self.top_said = at.ltt, p.price
         elif self.trade_time is not None and t <= self.trade_time:
             self._late(hit, at.clock)
@@ -293,15 +293,15 @@ class Instrument:
 
     def _trade_time(self, p: Packet, at: Stamps, stamp: int) -> tuple[int, int]:
         """R2: the clock that says which bar, and its source."""
-        if p.given:
-            return at.ets or stamp, 0
+        if p.given and at.ets:
+            return at.ets, 0
         if self.options["bucket_by"] == "receive" and at.rx:
             return at.rx, 3
         if self.options["bucket_by"] == "ltt" and at.ltt and (not at.ets or at.ltt <= at.ets + 2 * SECOND):
             return at.ltt, 1
         return (at.ets, 2) if at.ets else (at.estimate, 3)
 
-    def _trade(self, hit: Hit, at: Stamps, stamp: int) -> None:
+    def _trade(self, hit: Hit, at: Stamps, stamp: int, *, given: bool) -> None:
         t = hit.shot.t
         barred = self.day.phase(t) != "continuous" and self.bases[0].span(self.day, t) is not None
         if self.trade_time is not None and t < self.trade_time and not barred:
@@ -319,7 +319,7 @@ class Instrument:
             hit.gap = (self.gap_from, hit.shot.t)
         elif self.seen is not None and stamp - self.seen > self.options["gap_s"] and (at.watermark or 0) > self.seen:
             # Whoever pushes ticks knows whether a silence was one.
-            hit.gap = None if hit.source == 0 else (self.seen, hit.shot.t)
+            hit.gap = None if given else (self.seen, hit.shot.t)
         self.gap_from = None
         self._book_trade(hit, at.clock)
         self._advance(hit)
@@ -449,7 +449,7 @@ class Instrument:
     def _price_only(self, p: Packet, at: Stamps, stamp: int) -> None:
         self.gap_from = None
         self.price_only = True
-        if p.given:
+        if p.given and at.ets:
             t, source = stamp, 0
         elif self.options["bucket_by"] == "receive" and at.rx:
             t, source = at.rx, 3

@@ -178,7 +178,7 @@ impl Book {
             (s.ets, source::EXCHANGE)
         };
         match self.options.bucket_by {
-            _ if s.given => (s.stamp, source::GIVEN),
+            _ if s.given && s.ets != 0 => (s.stamp, source::GIVEN),
             BucketBy::Ltt if s.ltt != 0 && (s.ets == 0 || s.ltt <= s.ets + LTT_AHEAD) => (s.ltt, source::LTT),
             BucketBy::Ltt | BucketBy::Exchange => exchange,
             BucketBy::Receive if s.rx > 0 => (s.rx, source::RECEIVE),

@@ -133,7 +133,7 @@ impl Engine {
         let mut snap = self.snap_given(units, at, rx);
         if tick.time == 0 {
             // Placed by its receipt, and flagged so, as a packet without stamps is (R2).
-            (snap.ltt, snap.ets, snap.given) = (0, 0, false);
+            (snap.ltt, snap.ets) = (0, 0);
         }
         snap.has_oi = tick.oi.is_some();
         snap.oi = tick.oi.unwrap_or(0);
