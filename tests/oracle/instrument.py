@@ -258,7 +258,7 @@ class Instrument:
 
     def _with_volume(self, p: Packet, raw: int, at: Stamps, stamp: int) -> None:
         volume = self.top + p.quantity if p.quantity is not None else self._unwrapped(raw)
-        t, source = self._trade_time(p, at, stamp)
+        t, source = self._trade_time(p, at)
         hit = Hit(
             Shot(t, volume, p.price, p.high or None, p.low or None, p.open), p.average, volume - self.top,
             self.level(), self.seen, source, self.clamps,
@@ -291,7 +291,7 @@ class Instrument:
             return raw + self.offset - WRAP
         return raw + self.offset
 
-    def _trade_time(self, p: Packet, at: Stamps, stamp: int) -> tuple[int, int]:
+    def _trade_time(self, p: Packet, at: Stamps) -> tuple[int, int]:
         """R2: the clock that says which bar, and its source."""
         if p.given and at.ets:
             return at.ets, 0
