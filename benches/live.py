@@ -4,7 +4,7 @@
 packets; the engine keeps seven intervals. Latency is from just before the server's send until the candles are updated:
 inside the callback, after the vendor's ticks went through the plain builder, or after the engine has applied the frame.
 CPU is the client process's, all threads. Each instrument is sent once after the subscription, as a broker does, and
-then twenty seconds of the market flat out, in which each opens its first bars. The measurement begins ten seconds later,
+then twenty seconds of the market flat out, in which each opens its first bars. Ten seconds later it begins to measure,
 when the client is done checking each packet's mode.
 """
 
