@@ -11,7 +11,6 @@ when the client is done checking each packet's mode.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import statistics
 import subprocess
@@ -23,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 from benches import table
 from benches.frames import NS
 from benches.live_ends import FEW, INSTRUMENTS
-from benches.run import between_marks, machine
-from tickloom import _core
+from benches.run import begun, between_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,15 +121,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a few frames of each: whether it runs, no figures")
     options = parser.parse_args()
-    if _core.DEBUG_BUILD:
-        print("the installed core is a debug build, its figures mean nothing: make wheel", file=sys.stderr)
-        return 2
-    results: dict[str, Any] = {
-        "command": "python -m benches.live",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
-        "lines": [],
-    }
+    results: dict[str, Any] = {**begun("python -m benches.live"), "lines": []}
     for line in rows_of(1 if options.quick else options.turns, 20 if options.quick else 1):
         results["lines"].append(line)
         print(" ".join(table.live_cells(line)), flush=True)
