@@ -6,8 +6,6 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import numpy as np
-
 from tickloom._core import Engine
 from tickloom.errors import ConnectionFailed
 from tickloom.events import (
@@ -189,10 +187,11 @@ class Listening:
         with self._wait_on(BarClosed, symbol, interval) as stream:
             if after is not None:
                 candles = self._engine.candles(self._symbols.token(symbol), interval)
-                times = candles.time
-                newer = len(times) - int(np.searchsorted(times, after, side="right"))
-                if newer:
-                    return candles.last(newer)[0]
+                while newer := int(((times := candles.time) > after).sum()):
+                    first = candles.last(newer)[0]
+                    # The reader may have sealed another one since: then these are the last of more.
+                    if first.time == times[-newer]:
+                        return first
             while True:
                 event = stream.get(timeout)
                 if not isinstance(event, BarClosed):

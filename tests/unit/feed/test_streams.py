@@ -128,6 +128,50 @@ def test_wait_tick_gives_the_next_tick_of_an_instrument(source: Fake) -> None:
         feed.wait_tick(INFY)
 
 
+class Racing:
+    """Candles of which another bar is sealed just after their times were read."""
+
+    def __init__(self, engine: tl.Engine) -> None:
+        self.engine, self.intervals = engine, engine.intervals
+        self.races, self.second = 3, 0
+
+    def candles(self, instrument: int, interval: str) -> Racing:
+        self.inner = self.engine.candles(instrument, interval)
+        return self
+
+    @property
+    def time(self) -> object:
+        times = self.inner.time
+        if self.races:
+            self.races -= 1
+            self.trade()
+        return times
+
+    def trade(self) -> None:
+        at = MORNING + self.second * SECOND
+        self.engine.apply(full(INFY, 10_000 + self.second, self.second, at), at)
+        self.second += 1
+
+    def last(self, count: int) -> object:
+        return self.inner.last(count)
+
+
+def test_wait_bar_gives_the_first_later_bar_though_another_is_sealed_meanwhile(
+    source: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = tl.Feed(source, ["1s"])
+    racing = Racing(feed.engine)
+    for _ in range(8):
+        racing.trade()
+    with feed:
+        known = feed.candles(INFY, "1s").last(3)
+        monkeypatch.setattr(feed, "_engine", racing)
+        bar = feed.wait_bar(INFY, "1s", timeout=5, after=known[0].time)
+        monkeypatch.undo()
+    assert bar == known[1]
+    assert racing.races == 0
+
+
 def test_a_loop_over_wait_bar_misses_no_bar(source: Fake) -> None:
     feed = tl.Feed(source, ["1s"])
     feed.subscribe(INFY)
