@@ -5,6 +5,8 @@ It minds its own limit as the vendor does, and does to its answers what `fault` 
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import json
 import threading
 import time
@@ -42,7 +44,7 @@ class Broker:
         rows: dict[int, list[list[Any]]],
         *,
         limit: int | None = None,
-        fault: Callable[[int, int], str | None] = lambda nth, token: None,
+        fault: Callable[[int, int], str | None] = lambda *_: None,
         clock: Callable[[], int] | None = None,
         retry_after: str = "0.2",
         slow: float = 0.3,
@@ -128,9 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         start, last = (_instant(query[name][0]) for name in ("from", "to"))
         if last - start > 61 * 86_400 * SECOND:
-            self._send(
-                400, {"status": "error", "error_type": "InputException", "message": "interval exceeds max limit"}
-            )
+            body = {"status": "error", "error_type": "InputException", "message": "interval exceeds max limit"}
+            self._send(400, body)
             return
         candles = self.broker.candles(token, start, last)
         self._send(200, {"status": "success", "data": {"candles": candles}}, fault=fault)
@@ -188,10 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.wfile.write(sent)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
         if fault == "cut":
             self.close_connection = True
 
@@ -200,8 +199,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _instant(text: str) -> int:
-    import datetime as dt
-
     return to_ns(dt.datetime.fromisoformat(text).replace(tzinfo=IST))
 
 

@@ -1,4 +1,4 @@
-"""A source with a time of its own: a market's frames flat out, waiting for the feed's history whenever it reads some."""
+"""A source with a time of its own: a market's frames flat out, waiting whenever the feed reads history."""
 
 from __future__ import annotations
 

@@ -23,6 +23,8 @@ __all__ = ["Fetcher"]
 _log = logging.getLogger("tickloom.history")
 
 _DAY_NS = 86_400_000_000_000
+# No exchange in India opens earlier: before that there is nothing of today.
+_EARLIEST_NS = 9 * 3_600_000_000_000
 
 
 class Fetcher:
@@ -70,9 +72,11 @@ class Fetcher:
         """The minutes that start in [start, end), of trading days; see `History.fetch`."""
         now_ns = time.time_ns() if now_ns is None else now_ns
         end_ns = min(end_ns, now_ns // MINUTE_NS * MINUTE_NS)
+        today = date_of(now_ns)
+        if end_ns <= midnight(today) + _EARLIEST_NS:
+            end_ns = min(end_ns, midnight(today))
         if start_ns >= end_ns:
             return Minutes.empty()
-        today = date_of(now_ns)
         found: dict[dt.date, Minutes] = {}
         absent: dict[dt.date, int] = {}
         for day in trading_days(date_of(start_ns), date_of(end_ns - 1), self._is_open):

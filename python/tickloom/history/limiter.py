@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import time
+from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Limiter"]
 
+_LOOK, _TURN = 0.05, 0.01
 _LONGEST = 600.0
 _SLOWEST = 8.0
 _STEP = 2.0
@@ -71,6 +73,7 @@ class Limiter:
         self._window = window
         self._arrival = arrival
         self._clock = clock
+        self._line: deque[object] = deque()
 
     @classmethod
     def of_key(cls, key: str, per_second: int = 3) -> Limiter:
@@ -117,17 +120,33 @@ class Limiter:
             return state["factor"]
 
     def _take(self, wait: Wait) -> float:
-        while True:
-            with self._state() as state:
-                now = self._clock()
-                first = min(range(self._slots), key=state["free"].__getitem__)
-                due = max(state["free"][first], state["hold"])
-                if due <= now:
-                    until = now + self._arrival + self._window * state["factor"]
-                    state["free"][first] = until
-                    return until
-            if wait(due - now):
-                raise ConnectionFailed("told to give up while waiting for the rate limit")
+        # Who came first goes first; between processes it is chance.
+        mine = object()
+        self._line.append(mine)
+        try:
+            while True:
+                pause = _TURN
+                if self._line[0] is mine:
+                    until, pause = self._try()
+                    if until is not None:
+                        return until
+                if wait(pause):
+                    raise ConnectionFailed("told to give up while waiting for the rate limit")
+        finally:
+            self._line.remove(mine)
+
+    def _try(self) -> tuple[float | None, float]:
+        """Takes a slot if there is one: until when at most it is held, or else for how long to wait."""
+        with self._state() as state:
+            now = self._clock()
+            first = min(range(self._slots), key=state["free"].__getitem__)
+            due = max(state["free"][first], state["hold"])
+            if due > now:
+                # A slot that is in use may come free earlier than its time.
+                return None, min(due - now, _LOOK)
+            until = now + self._arrival + self._window * state["factor"]
+            state["free"][first] = until
+            return until, 0.0
 
     @contextmanager
     def _state(self) -> Iterator[_State]:
