@@ -143,6 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.broker.arrived(token, self.path, dict(self.headers.items()))
         if self._failed(fault):
             return
+        if token not in self.broker.rows:
+            self._send(404, {"status": "error", "errors": [{"message": "no such instrument"}]})
+            return
         if today:
             now = self.broker.clock() if self.broker.clock is not None else self.broker.rows[token][-1][0]
             start = to_ns(ist(now).replace(hour=0, minute=0, second=0, microsecond=0))

@@ -51,7 +51,7 @@ class Cache:
         """What is kept of this day. A token alone is believed on the date on which the file was written (R36)."""
         path = self._path(source, instrument, day)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 version, reads, written = (int(number) for number in file["about"])
                 if version != _VERSION or (not instrument.durable and written != today.toordinal()):
                     return None

@@ -51,7 +51,7 @@ def test_no_more_than_so_many_in_any_second_whenever_the_answers_come(tmp_path):
             sent = clock.now
             clock.now += (0.0, 0.05, 0.7)[nth % 3]
             held.append((sent, clock.now))
-    # Wherever between sending and answer the broker counted each: the fourth was sent a second after the first's answer.
+    # Whenever the broker counted each: the fourth was sent a second after the first's answer.
     assert all(later[0] >= earlier[1] + 1 for earlier, later in zip(held, held[3:], strict=False))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_windows_cover_every_day_within_the_limit_and_none_could_be_spared(limit
     assert all(any(first <= day <= last for first, last in spans) for day in days)
     assert all((last - first).days < limit for first, last in spans)
     # Each begins with a day that the one before could not reach.
-    assert all((later[0] - earlier[0]).days >= limit for earlier, later in zip(spans, spans[1:], strict=False))
+    assert all((later[0] - earlier[0]).days >= limit for earlier, later in pairwise(spans))
 
 
 def test_sixty_days_are_one_request_and_sixty_one_are_two():
