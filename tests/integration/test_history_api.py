@@ -124,10 +124,11 @@ def test_days_that_are_over_are_read_once_and_this_one_every_time(make, rows, tm
     token, true = next(iter(rows.items()))
     now = true[-1][0] + 10 * MINUTE
     with Broker(rows, clock=lambda: now) as broker:
-        first = make(broker, cache=tmp_path / "kept")
+        days = {ist(row[0]).date() for row in true}
+        first = make(broker, cache=tmp_path / "kept", trading_day=days.__contains__)
         assert same(fetch(first, token, now, days=3), true)
         asked = len(broker.arrivals)
-        again = make(broker, cache=tmp_path / "kept")
+        again = make(broker, cache=tmp_path / "kept", trading_day=days.__contains__)
         assert same(fetch(again, token, now, days=3), true)
         assert len(broker.arrivals) == asked + 1
         yesterday = [row for row in true if ist(row[0]).date() < ist(now).date()]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tickloom.errors import AuthenticationFailed, ConnectionFailed
 from tickloom.feed.needs import INDICES, Need, Needs, settled
-from tickloom.history.base import Instrument, date_of, midnight
+from tickloom.history.base import MINUTE_NS, Instrument, date_of, midnight
 from tickloom.history.plan import days_back
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ _BEAT_S = 0.1
 _LOOK_S = 1.0
 _TRIES = 4
 _AGAIN_NS = 5_000_000_000
-_STOP_S = 1.0
+# Only the newest minutes of some days can come too early.
+_TAIL_NS = 10 * MINUTE_NS
 
 WarmupState = Literal["off", "waiting", "running", "repairing", "complete", "incomplete", "refused", "stopped"]
 
@@ -82,6 +83,7 @@ class Backfill:
         wanted: Callable[[], Iterable[int]],
         clock: Callable[[], int],
         join: Callable[[int, Minutes, int, str], tuple[int, int]],
+        alive: Callable[[], bool],
     ) -> None:
         self._history = history
         self._engine = engine
@@ -89,12 +91,13 @@ class Backfill:
         self._wanted = wanted
         self._clock = clock
         self._join = join
+        self._alive = alive
         self._needs: Needs | None = None
         self._lost: deque[tuple[int, int]] = deque()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._refused = False
-        self._looked = self._looked_ns = self._busy = 0
+        self._looked_ns = self._busy = 0
         self._next_look = 0.0
         self._requests = history.requests
         self._joins = self._bars = 0
@@ -109,7 +112,7 @@ class Backfill:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout: float = _STOP_S) -> None:
+    def stop(self, timeout: float) -> None:
         """Ends it; what is being read just now is thrown away."""
         self._stop.set()
         with self._changed:
@@ -177,6 +180,11 @@ class Backfill:
         try:
             while not self._stop.is_set():
                 with self._changed:
+                    if leads and not self._alive():
+                        # There is no time any more by which anything could be due.
+                        self._stop.set()
+                        self._changed.notify_all()
+                        return
                     if leads:
                         self._look()
                     need = None if self._needs is None else self._needs.take(self._clock())
@@ -207,7 +215,7 @@ class Backfill:
         while self._lost:
             self._needs.lost(*self._lost.popleft())
         for token in self._needs.suspect:
-            _log.warning("history of %s is of before a corporate action, reading it again", token)
+            _log.info("what is kept of %s is not of one scale with its previous close, reading it again", token)
             self._history.forget(self._instrument(token))
         self._needs.suspect.clear()
         self._looked_ns = now_ns
@@ -251,11 +259,13 @@ class Backfill:
             if need.kind == "boot":
                 before = minutes.between(0, midnight(date_of(now_ns)))
                 needs.names[need.token].last_close = float(before.close[-1]) if len(before) else 0.0
-            if early and need.tries < _TRIES:
+            if early and need.kind != "boot" and need.tries < _TRIES:
                 # The engine's clock is behind ours; what was joined stays.
                 needs.again(need, now_ns + _AGAIN_NS)
-            else:
-                needs.done(need, now_ns)
+                return
+            needs.done(need, now_ns)
+            if early and need.kind == "boot":
+                needs.add(need.token, "join", max(need.start, need.end - _TAIL_NS), need.end, now_ns + _AGAIN_NS)
 
     def _missed(self, need: Need, now_ns: int, error: Exception, *, again: bool) -> None:
         if self._stop.is_set():

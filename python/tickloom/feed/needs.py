@@ -103,8 +103,10 @@ class Needs:
             self._find_joins(engine, now_ns)
         if (gaps := engine.stats()["gaps"]) != self._gaps:
             self._gaps = gaps
+            known = {token for token, _ in engine.instruments}
             for token, name in self.names.items():
-                self._find_gaps(token, name, engine.gaps(token))
+                if token in known:
+                    self._find_gaps(token, name, engine.gaps(token))
 
     def add(self, token: int, kind: Kind, start: int, end: int, due: int) -> None:
         """Needs these minutes, from `due` on."""
@@ -160,9 +162,16 @@ class Needs:
             self.names.pop(token, None)
 
     def lost(self, start: int, end: int) -> None:
-        """The line was down. The engine tells which instruments missed volume; indices have none to miss (R29)."""
-        for token in self.names:
-            if token & 0xFF == INDICES:
+        """The line was down. The engine tells which instruments missed volume; indices have none to miss (R29).
+
+        Over a date's end it tells nothing: then each has to be joined again, from the morning on (R12).
+        """
+        overnight = date_of(start) != date_of(end)
+        for token, name in self.names.items():
+            if overnight:
+                name.joined = False
+                name.settled_to = midnight(date_of(end))
+            elif token & 0xFF == INDICES:
                 self._add_gap(token, start, end)
 
     def _find_joins(self, engine: Engine, now_ns: int) -> None:
@@ -172,13 +181,12 @@ class Needs:
         for token, name in self.names.items():
             if name.joined or not name.booted or token not in rows:
                 continue
-            name.joined = True
             stamp, prev_close = rows[token]
             stamp = stamp or now_ns
             if date_of(stamp) != date_of(now_ns):
                 # A cached tick of a day that is over.
-                name.joined = False
                 continue
+            name.joined = True
             if self.start_ns is not None and _adjusted(name.last_close, prev_close) and not name.adjusted:
                 name.adjusted = True
                 self.suspect.append(token)

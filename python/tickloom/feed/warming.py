@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,8 @@ class Warming(Listening):
             return given[0]
 
         self._backfill = Backfill(
-            self._history, self._engine, days, wanted=self._reader.wanted, clock=self._reader.clock, join=join
+            self._history, self._engine, days, wanted=self._reader.wanted, clock=self._reader.clock, join=join,
+            alive=lambda: session.alive,
         )  # fmt: skip
         self._reader.on_gap = self._backfill.lost
         self._backfill.start()
@@ -103,7 +105,9 @@ class Warming(Listening):
     def _stop_history(self, timeout: float) -> None:
         self._reader.on_gap = None
         if self._backfill is not None:
-            self._backfill.stop(timeout)
+            # The reader cannot wait for those who may be waiting for it.
+            on_reader = self._session is not None and threading.current_thread() is self._session.thread
+            self._backfill.stop(0.0 if on_reader else timeout)
 
     def _warmup(self) -> WarmupStatus:
         return WarmupStatus() if self._backfill is None else self._backfill.status()

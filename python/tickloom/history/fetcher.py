@@ -87,7 +87,7 @@ class Fetcher:
                 absent[day] = 0 if kept is None else kept.reads
         for first, last in windows(absent, self.days_a_request):
             # A day that is over is read whole, to be kept; of this one no more than was asked for.
-            begin = midnight(first) if first < today else start_ns
+            begin = midnight(first) if first < today else max(start_ns, midnight(first))
             until = midnight(last) + _DAY_NS if last < today else end_ns
             rows = self._read(instrument, begin, until, today, wait)
             minutes, bad = Minutes.of_rows(rows, instrument)
