@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tickloom.errors import ConnectionFailed
 from tickloom.feed.backfill import Backfill, WarmupStatus
 from tickloom.feed.listening import Listening
+from tickloom.feed.parity import compare, settled_part
+from tickloom.history.base import Instrument, date_of, midnight
 from tickloom.model import Flags
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import timedelta
 
+    from tickloom.feed.parity import Match
     from tickloom.feed.reader import Reader
     from tickloom.feed.session import Session
     from tickloom.history.base import History, Minutes
@@ -78,6 +82,35 @@ class Warming(Listening):
                 raise TimeoutError(f"not warm within {timeout} s: {status.done} of {status.wanted}")
             time.sleep(_LOOK)
 
+    def reconcile(
+        self,
+        instruments: Iterable[int | str] | int | str | None = None,
+        authority: Literal["live", "broker", "newest"] = "live",
+    ) -> dict[int, Match]:
+        """Reads this day's minutes of all that is subscribed, or of these, and says how live ones agree (R40).
+
+        What the feed missed is filled; complete live minutes stay, unless `authority` is "broker" (R34). Takes one
+        request an instrument, in the caller's thread; not in an inline callback. The interval "1m" must be kept.
+        Raises ValueError without a history or "1m", UnknownInstrument, and what `History.fetch` raises.
+        """
+        self._check_process()
+        history = self._history
+        if history is None:
+            raise ValueError("to reconcile needs a history: Feed(source, history=KiteHistory(...))")
+        wanted = self._reader.wanted() if instruments is None else self._symbols.tokens(instruments)
+        matches: dict[int, Match] = {}
+        symbols: dict[int, Any] = dict(self._engine.instruments)
+        for token in wanted:
+            ours = self._engine.candles(token, "1m").columns()
+            now_ns = self._reader.clock()
+            minutes = history.fetch(
+                Instrument(token, symbols.get(token)), midnight(date_of(now_ns)), now_ns, now_ns=now_ns
+            )  # fmt: skip
+            theirs = settled_part(minutes, now_ns)
+            matches[token] = compare(ours, theirs)
+            self._join(token, theirs, now_ns, authority)
+        return matches
+
     def history_due(self) -> bool:
         """Whether history is to be read now; False once all is joined whose time has come.
 
@@ -90,17 +123,24 @@ class Warming(Listening):
         if self._history is None:
             return
 
-        def join(token: int, minutes: Minutes, now_ns: int, authority: str) -> tuple[int, int]:
-            given: list[tuple[int, int]] = []
-            session.on_reader(lambda: given.append(self._reader.join(token, minutes, now_ns, authority)))
-            return given[0]
-
         self._backfill = Backfill(
-            self._history, self._engine, days, wanted=self._reader.wanted, clock=self._reader.clock, join=join,
+            self._history, self._engine, days, wanted=self._reader.wanted, clock=self._reader.clock, join=self._join,
             alive=lambda: session.alive,
         )  # fmt: skip
         self._reader.on_gap = self._backfill.lost
         self._backfill.start()
+
+    def _join(self, token: int, minutes: Minutes, now_ns: int, authority: str) -> tuple[int, int]:
+        given: list[tuple[int, int]] = []
+
+        def join() -> None:
+            given.append(self._reader.join(token, minutes, now_ns, authority))
+
+        if self._session is None:
+            join()
+        else:
+            self._session.on_reader(join)
+        return given[0]
 
     def _stop_history(self, timeout: float) -> None:
         self._reader.on_gap = None
