@@ -50,7 +50,8 @@ class WarmupStatus:
     state: WarmupState = "off"
     """`waiting`: for the time or a subscription. `running`: instruments are without their days. `repairing`: only
     minutes that a gap or the joining left open. `complete`: nothing is open. `incomplete`: nothing is open, but some
-    instruments `failed`. `refused`: the broker refused the token, nothing more is read. `stopped`: the feed is."""
+    instruments `failed`. `refused`: the broker refused the token, or a source or clock
+    failed, and nothing more is read. `stopped`: the feed is."""
     wanted: int = 0
     """Instruments."""
     done: int = 0
@@ -198,8 +199,7 @@ class Backfill:
                     with self._changed:
                         self._busy -= 1
         except BaseException as error:  # noqa: BLE001 - the feed goes on without its history, and says so
-            self._error = f"{type(error).__name__}: {error}"
-            _log.error("reading history ended", exc_info=error)
+            self._refuse(error)
 
     def _look(self) -> None:
         now_ns = self._clock()
@@ -281,14 +281,16 @@ class Backfill:
             needs.failed(need, str(error))
         _log.error("no history of %s: %s", need.token, error)
 
-    def _refuse(self, error: AuthenticationFailed) -> None:
+    def _refuse(self, error: BaseException) -> None:
         with self._changed:
             first, self._refused = not self._refused, True
-            self._error = str(error)
+            self._error = str(error) if isinstance(error, AuthenticationFailed) else f"{type(error).__name__}: {error}"
             self._stop.set()
             self._changed.notify_all()
-        if first:
+        if first and isinstance(error, AuthenticationFailed):
             _log.error("no more history, the feed goes on: %s", error)
+        elif first:
+            _log.error("no more history, the feed goes on", exc_info=error)
 
     def _instrument(self, token: int) -> Instrument:
         symbols: dict[int, Any] = dict(self._engine.instruments)
