@@ -68,6 +68,10 @@ class _Name:
     failed: str = ""
     settled_to: int = 0
     """Up to here history was read when it was final."""
+    read_ns: int = 0
+    """When its days were read."""
+    began: int = 0
+    """The stamp of its first live tick, as long as it is not joined."""
     joined: bool = False
     gaps_to: int = 0
     """Up to here its gaps are known."""
@@ -129,6 +133,9 @@ class Needs:
             return None
         chosen = min(due, key=Need.order)
         self.waiting.remove(chosen)
+        if chosen.kind == "boot":
+            # It may have waited long for its turn, and what came meanwhile is to be had in the same request.
+            chosen.end = max(chosen.end, now_ns // MINUTE_NS * MINUTE_NS)
         return chosen
 
     def done(self, need: Need, now_ns: int) -> None:
@@ -138,6 +145,7 @@ class Needs:
         if need.kind == "boot":
             name.booted = True
             name.settled_to = max(name.settled_to, min(settled(now_ns), need.end))
+            name.read_ns = now_ns
         elif need.kind in {"join", "end"} and now_ns < need.end + REREAD_NS:
             last = max(need.start, need.end - MINUTE_NS)
             self.add(need.token, "reread", last, need.end, need.end + REREAD_NS)
@@ -179,21 +187,28 @@ class Needs:
         names = ("instrument_token", "exchange_timestamp", "prev_close")
         rows = {token: rest for token, *rest in zip(*(board[name].tolist() for name in names), strict=True)}
         for token, name in self.names.items():
-            if name.joined or not name.booted or token not in rows:
+            if name.joined or token not in rows:
                 continue
             stamp, prev_close = rows[token]
             stamp = stamp or now_ns
             if date_of(stamp) != date_of(now_ns):
                 # A cached tick of a day that is over.
                 continue
+            if date_of(name.began) != date_of(stamp):
+                name.began = stamp
+            if not name.booted:
+                continue
             name.joined = True
             if self.start_ns is not None and _adjusted(name.last_close, prev_close) and not name.adjusted:
                 name.adjusted = True
                 self.suspect.append(token)
                 self.add(token, "boot", self.start_ns, now_ns // MINUTE_NS * MINUTE_NS, now_ns)
-            if not _complete(engine, token, stamp):
-                end = stamp // MINUTE_NS * MINUTE_NS + MINUTE_NS
+            if not _complete(engine, token, name.began):
+                end = name.began // MINUTE_NS * MINUTE_NS + MINUTE_NS
                 self.add(token, "join", name.settled_to, end, end + SETTLED_NS + _MARGIN_NS)
+                if end <= name.settled_to and name.read_ns < end + REREAD_NS:
+                    self.add(token, "reread", end - MINUTE_NS, end, end + REREAD_NS)
+            name.began = 0
 
     def _find_gaps(self, token: int, name: _Name, gaps: Sequence[tuple[int, int]]) -> None:
         for start, end in gaps:

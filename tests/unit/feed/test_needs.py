@@ -211,3 +211,28 @@ def test_without_a_warm_up_only_what_is_missed_is_needed():
     assert bench.needs.names[INFY].booted
     bench.tick("10:02:35", 500_000)
     assert [kind for kind, *_ in bench.look("10:02:36")] == ["join"]
+
+
+def test_who_is_read_when_the_minute_of_joining_is_final_needs_one_request_in_all():
+    bench = Bench()
+    bench.look("10:02:30")
+    bench.tick("10:02:35", 500_000)
+    bench.look("10:02:36")
+    bench.tick("10:07:10", 600_000)
+    # Its turn comes late, as that of the last of many does: the days are read up to now.
+    need = bench.take("10:07:20")
+    assert need is not None
+    assert (need.kind, need.end) == ("boot", at("10:07:00"))
+    bench.needs.done(need, at("10:07:20"))
+    assert [kind for kind, *_ in bench.look("10:07:21")] == []
+
+
+def test_a_minute_of_joining_that_the_first_reading_had_too_fresh_is_read_again():
+    bench = Bench()
+    bench.look("10:02:30")
+    bench.tick("10:02:35", 500_000)
+    bench.look("10:02:36")
+    need = bench.take("10:03:20")
+    assert need is not None
+    bench.needs.done(need, at("10:03:20"))
+    assert bench.look("10:03:21") == [("reread", at("10:02:00"), at("10:03:00"), at("10:04:00"))]
