@@ -165,7 +165,23 @@ def test_at_an_ordinary_pace_history_is_exact_and_reconciling_makes_all_of_it_so
         feed = tl.Feed(source, INTERVALS, capacity=1_000, history=history)
         feed.subscribe([name.token for name in market.instruments()])
         source.due = feed.history_due
+        early: list[tuple[int, dict[int, int]]] = []
+
+        def note() -> None:
+            for name in market.instruments():
+                if any(end >= moment(market, "09:43:00") for _, end in feed.engine.gaps(name.token)):
+                    candles = feed.candles(name.token, "1m")
+                    early.append((name.token, dict(zip(candles.time.tolist(), candles.volume.tolist(), strict=True))))
+
+        source.at[moment(market, "09:43:55")] = note
         feed.run(warmup="0d")
+        # Long before the gap's last minute was final, those before it were there, and exact.
+        assert early
+        for token, had in early:
+            truth = market.truth(token)
+            for at, volume in zip(truth["time"].tolist(), truth["volume"].tolist(), strict=True):
+                if moment(market, "09:40:00") <= at < moment(market, "09:43:00"):
+                    assert had.get(at) == volume, (token, ist(at))
         inexact = 0
         for name in market.instruments():
             candles = feed.candles(name.token, "1m")
