@@ -6,7 +6,7 @@ from typing import assert_type
 
 import tickloom as tl
 from tickloom.events import BarClosed, BarEvent, BarRevised, BarUpdate, Connection, Event, Gap, Stale, Ticks
-from tickloom.feed import Status
+from tickloom.feed import Match, Status
 from tickloom.feed.statistics import Histogram
 from tickloom.sources import Kite, Polling, PushedTick, PushedTicks, Quote, Replay, Simulator, Source
 
@@ -52,6 +52,10 @@ feed.on_tick(on_tick, symbols=["INFY"])
 feed.on_status(on_status)
 feed.on((BarClosed, BarRevised), on_bar)
 feed.on(BarUpdate, on_bar)
+feed.start(warmup="2d")
+assert_type(feed.is_ready("INFY", "5m", 50), bool)
+assert_type(feed.wait_warm(60).done, int)
+assert_type(feed.reconcile("INFY", authority="broker"), dict[int, Match])
 assert_type(feed.wait_bar("INFY", "1m", timeout=1), tl.Bar)
 assert_type(feed.wait_tick(timeout=1), list[tl.Tick | PushedTick])
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "command"),
     "live": ("live", "command"),
+    "parity": ("parity", "command"),
     "record": ("record", "command"),
     "replay": ("replay", "command"),
     "simulate": ("simulate", "command"),

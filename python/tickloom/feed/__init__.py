@@ -9,9 +9,11 @@ source ──▶ reader ──▶ engine ──▶ candles
 
 from __future__ import annotations
 
+from tickloom.feed.backfill import WarmupStatus
 from tickloom.feed.facade import Feed
 from tickloom.feed.outlets import Stream
+from tickloom.feed.parity import Match
 from tickloom.feed.queue import Account
 from tickloom.feed.statistics import Histogram, Lags, Status
 
-__all__ = ["Account", "Feed", "Histogram", "Lags", "Status", "Stream"]
+__all__ = ["Account", "Feed", "Histogram", "Lags", "Match", "Status", "Stream", "WarmupStatus"]

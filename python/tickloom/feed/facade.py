@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from tickloom._core import Engine
 from tickloom.errors import ConnectionFailed
 from tickloom.feed import lifecycle
-from tickloom.feed.listening import Listening
 from tickloom.feed.outlets import Dispatcher, Hub, Inline
 from tickloom.feed.queue import Account, Queue
 from tickloom.feed.reader import Reader
 from tickloom.feed.session import Orders, Session
 from tickloom.feed.statistics import Status
 from tickloom.feed.symbols import Symbols
+from tickloom.feed.warming import Warming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tickloom._core import Candles
+    from tickloom.feed.backfill import Backfill
     from tickloom.feed.queue import Policy
     from tickloom.feed.reader import Tee
+    from tickloom.history.base import History
     from tickloom.sources.base import Source
 
 __all__ = ["Feed"]
@@ -36,15 +38,16 @@ _STOP = 1.0
 _LOOK = 0.05
 
 
-class Feed(Listening):
+class Feed(Warming):
     """Live candles from a source: `start` it, read `candles`, and be told by callbacks or `events()`.
 
     The reader's thread only turns bytes into candles. Callbacks run on another, behind a queue of `queue` items with
     the policy "conflate" (a slow callback gets the newest tick of each instrument), "drop_oldest" or "block" (the
     reader waits, nothing is lost); with `inline` the reader calls them itself. `record` is a path, or a `Recorder`, for
     the raw frames. `busy` gives a whole core for a few microseconds less. `stale_after` seconds without a tick make an
-    instrument `Stale`. `symbols` maps names to tokens where the source does not. An `engine` may be given, else one is
-    made with `intervals` and the other options of `Engine`.
+    instrument `Stale`. A `history` repairs what the feed misses and warms up a start (docs/history.md). `symbols` maps
+    names to tokens where the source does not. An `engine` may be given, else one is made with `intervals` and the other
+    options of `Engine`.
 
     It can be started and stopped any number of times; several can run at once, also where an event loop runs
     already. Any thread may call any method. After a fork a feed that ever ran raises RuntimeError in the child.
@@ -63,6 +66,7 @@ class Feed(Listening):
         record: str | os.PathLike[str] | Tee | None = None,
         busy: bool = False,
         stale_after: float | None = None,
+        history: History | None = None,
         **options: Any,
     ) -> None:
         if engine is not None and (intervals is not None or options):
@@ -81,6 +85,8 @@ class Feed(Listening):
         self._recorded = False
         self._busy = busy
         self._session: Session | None = None
+        self._history = history
+        self._backfill: Backfill | None = None
         self._dispatched = Account()
         self._dispatcher: Dispatcher | None = None
         self._starts = 0
@@ -90,10 +96,15 @@ class Feed(Listening):
 
     # Run it.
 
-    def start(self) -> None:
+    def start(self, warmup: str | int | None = None) -> None:
         """Starts the threads and returns; does nothing if it runs. Raises what opening the journal raises, and
-        RuntimeError if a `stop` has not come to its end."""
+        RuntimeError if a `stop` has not come to its end.
+
+        With `warmup`, trading days before today such as "2d", history fills the candles of all that is subscribed, in
+        the background, in the order of subscription; ValueError without a `history`.
+        """
         self._check_process()
+        days = self._check_warmup(warmup)
         with self._lock:
             if self._session is not None and self._session.alive:
                 if self._session.stopping:
@@ -118,6 +129,7 @@ class Feed(Listening):
             self._starts += 1
             lifecycle.ran(self)
             self._session.start()
+            self._start_history(self._session, days)
 
     def stop(self, timeout: float = _STOP) -> None:
         """Stops it; does nothing if it does not run. From any thread, from a callback too.
@@ -127,11 +139,12 @@ class Feed(Listening):
         self._check_process()
         session = self._session
         if session is not None:
+            self._stop_history(timeout)
             session.stop(timeout)
             lifecycle.running.discard(self)
             self._woken.set()
 
-    def run(self) -> None:
+    def run(self, warmup: str | int | None = None) -> None:
         """Starts it and returns when it ends: its source has no more, or `stop` was called.
 
         Ctrl-C stops it and raises KeyboardInterrupt; SIGTERM, if nobody else handles it, stops it and ends the
@@ -149,7 +162,7 @@ class Feed(Listening):
             if handled:
                 # The handler only notes it: it may run while this thread holds any lock.
                 signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
-            self.start()
+            self.start(warmup)
             session = self._session
             while not self._woken.wait(_LOOK) and not terminated and session is not None and session.active:
                 pass
@@ -253,7 +266,7 @@ class Feed(Listening):
             last_frame_ns=max(tuple(reader.heard.values()), default=0),
             queued=callbacks.offered - callbacks.delivered - callbacks.dropped, callbacks=callbacks,
             streams=self._hub.streams(), callback_errors=self._audience.errors, record_errors=reader.record_errors,
-            lags=reader.lags.copy(),
+            lags=reader.lags.copy(), warmup=self._warmup(),
         )  # fmt: skip
 
     def _wanted(self) -> Iterable[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tickloom.errors import DecodeError
 from tickloom.events import BrokerError, Connection, Gap, Message, Order, Stale
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tickloom._core import Engine
     from tickloom.feed.outlets import Hub
+    from tickloom.history.base import Minutes
     from tickloom.sources.pushed import PushedTicks
     from tickloom.ticker.messages import ConnectionEvent
 
@@ -52,6 +53,7 @@ class Reader:
         self, engine: Engine, hub: Hub, *, wanted: Callable[[], Iterable[int]], stale_after: float | None
     ) -> None:
         self.engine = engine
+        self.wanted = wanted
         self._apply = engine.apply
         self.hub = hub
         self.lags = Lags.empty()
@@ -59,6 +61,8 @@ class Reader:
         self.tee: Tee | None = None
         self.live = True
         self.clock: Callable[[], int] = time.time_ns
+        self.on_gap: Callable[[int, int], None] | None = None
+        """Told of each gap, (from, to) in nanoseconds UTC. Must return at once."""
         self.states: dict[int, str] = {}
         self.heard: dict[int, int] = {}
         self.push_rejected = 0
@@ -218,6 +222,17 @@ class Reader:
         """Whether every connection that told of itself is up."""
         return all(connection in self._up for connection in tuple(self.states))
 
+    def join(self, token: int, minutes: Minutes, now_ns: int, authority: Any) -> tuple[int, int]:
+        """Joins history that was read at this time; gives how many bars changed, and how many minutes came too early.
+
+        On the reader's thread, so that nobody hears of its bars out of order.
+        """
+        before = self.engine.stats()["history_early"]
+        changed = self.engine.join_history(token, **minutes.columns(), now_ns=now_ns, authority=authority)
+        if self.hub.for_bars:
+            self.offer_bars(now_ns)
+        return changed, self.engine.stats()["history_early"] - before
+
     def _advance(self, now_ns: int) -> None:
         if self.tee is not None:
             # With the times that the engine was told, a journal gives the very bars that were live.
@@ -244,7 +259,10 @@ class Reader:
             self.reconnects += connection not in self._put_down
             self._put_down.discard(connection)
             self.gaps += 1
-            self.hub.offer(Gap(event.time_ns, connection, self._lost.pop(connection)))
+            since_ns = self._lost.pop(connection)
+            if self.on_gap is not None:
+                self.on_gap(since_ns, event.time_ns)
+            self.hub.offer(Gap(event.time_ns, connection, since_ns))
 
     def _lose(self, connection: int, now_ns: int) -> None:
         # The line was dead since the last thing that came over it, not since somebody noticed.

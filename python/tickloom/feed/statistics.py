@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tickloom.feed.backfill import WarmupStatus
     from tickloom.feed.queue import Account
 
 __all__ = ["Histogram", "Lags", "Rate", "Status"]
@@ -144,3 +145,5 @@ class Status:
     callback_errors: int
     record_errors: int
     lags: Lags
+    warmup: WarmupStatus
+    """How far the reading of history is."""
