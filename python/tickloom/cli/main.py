@@ -15,6 +15,7 @@ COMMANDS = {
     "bench": ("bench", "command"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "command"),
+    "hours": ("hours", "command"),
     "live": ("live", "command"),
     "record": ("record", "command"),
     "replay": ("replay", "command"),

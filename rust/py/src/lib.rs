@@ -16,6 +16,7 @@ mod recycle;
 mod report;
 mod rows;
 mod scales;
+mod sessions;
 mod tick;
 mod transforms;
 mod view;
@@ -47,4 +48,6 @@ mod _core {
     use crate::market::{Market, MarketEvents};
     #[pymodule_export]
     use crate::panel::Panel;
+    #[pymodule_export]
+    use crate::sessions::Sessions;
 }
