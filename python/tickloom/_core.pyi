@@ -16,6 +16,7 @@ from tickloom.errors import DecodeError
 __all__ = [
     "DEBUG_BUILD", "Bar", "Candles", "ClosedBar", "Engine", "JournalCursor", "JournalWriter", "Market", "MarketEvents",
     "Panel", "PriceScales", "Sessions", "Tick", "TickBatch", "parse",
+    "read_columns",
 ]  # fmt: skip
 
 DEBUG_BUILD: Final[bool]
@@ -133,6 +134,7 @@ class Tick:
     batch: Final[TickBatch]
 
 def parse(frame: Buffer, *, scales: PriceScales | None = None, received_ns: int = 0) -> TickBatch: ...
+def read_columns(text: str, kinds: str) -> list[Any] | None: ...
 
 _Span: TypeAlias = tuple[int, int]
 _Fill: TypeAlias = Literal["nan", "ffill"] | None
@@ -320,12 +322,9 @@ class Candles:
         """A DataFrame, `time` and `end` in Asia/Kolkata. A copy. MissingExtra without polars."""
     def to_arrow(self) -> pa.Table:
         """A Table; the columns of eight bytes are not copied. MissingExtra without pyarrow."""
-    @property
-    def token(self) -> int: ...
-    @property
-    def symbol(self) -> str | None: ...
-    @property
-    def interval(self) -> str: ...
+    token: Final[int]
+    symbol: Final[str | None]
+    interval: Final[str]
     def __len__(self) -> int: ...
 
 @final
@@ -377,10 +376,8 @@ class Panel:
     @property
     def time(self) -> NDArray[np.int64]:
         """(bars,): starts, nanoseconds UTC."""
-    @property
-    def tokens(self) -> list[int]: ...
-    @property
-    def symbols(self) -> list[str | None]: ...
+    tokens: Final[list[int]]
+    symbols: Final[list[str | None]]
 
 @final
 class Sessions:

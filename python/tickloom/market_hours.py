@@ -222,6 +222,10 @@ class MarketHours:
             self._known[name, year] = weekdays >= _FEWEST
         return self._known[name, year]
 
+    def trades(self, on: date, segment: str | int = "NSE") -> bool:
+        """`is_trading_day` that warns of nothing."""
+        return self._day(on, class_of(segment)).is_open
+
     def any_open(self, at_ns: int, classes: Iterable[str]) -> bool:
         """Whether any of these classes trades at an instant, ns UTC. Warns of nothing: for loops and timers."""
         on = _date(at_ns)

@@ -43,8 +43,9 @@ class Feed(Listening):
     the policy "conflate" (a slow callback gets the newest tick of each instrument), "drop_oldest" or "block" (the
     reader waits, nothing is lost); with `inline` the reader calls them itself. `record` is a path, or a `Recorder`, for
     the raw frames. `busy` gives a whole core for a few microseconds less. `stale_after` seconds without a tick make an
-    instrument `Stale`. `symbols` maps names to tokens where the source does not. An `engine` may be given, else one is
-    made with `intervals` and the other options of `Engine`.
+    instrument `Stale`. `symbols` maps names to tokens where the source does not: a dict, or `Instruments`, from which
+    tick sizes and hours are taken too. An `engine` may be given, else one is made with `intervals` and the other
+    options of `Engine`.
 
     It can be started and stopped any number of times; several can run at once, also where an event loop runs
     already. Any thread may call any method. After a fork a feed that ever ran raises RuntimeError in the child.

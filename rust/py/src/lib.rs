@@ -17,6 +17,7 @@ mod report;
 mod rows;
 mod scales;
 mod sessions;
+mod table;
 mod tick;
 mod transforms;
 mod view;
@@ -50,4 +51,6 @@ mod _core {
     use crate::panel::Panel;
     #[pymodule_export]
     use crate::sessions::Sessions;
+    #[pymodule_export]
+    use crate::table::read_columns;
 }
