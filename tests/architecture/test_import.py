@@ -11,7 +11,7 @@ import pytest
 
 EXTRAS = {
     "click", "rich", "pandas", "polars", "pyarrow", "kiteconnect", "twisted", "autobahn", "requests", "duckdb",
-    "psycopg", "nats", "redis", "uvicorn", "starlette", "fastapi",
+    "psycopg", "nats", "redis", "uvicorn", "starlette", "fastapi", "yaml",
 }  # fmt: skip
 
 PROBE = """

@@ -78,9 +78,12 @@ def test_what_is_no_dump_is_one_error_with_file_and_line(raw: bytes, words: str)
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_quotes_commas_and_line_ends_are_read_as_csv_says(ends: str) -> None:
     rows_ = [
-        changed({"name": '"A, B ""C"" LTD"'}), changed({"name": '"ABC"', "instrument_token": "1", "tradingsymbol": "D"}),
-        changed({"name": '"X, Y"', "instrument_token": "2", "tradingsymbol": "E", "strike": "", "expiry": "2026-12-29"}),
-    ]  # fmt: skip
+        changed({"name": '"A, B ""C"" LTD"'}),
+        changed({"name": '"ABC"', "instrument_token": "1", "tradingsymbol": "D"}),
+        changed(
+            {"name": '"X, Y"', "instrument_token": "2", "tradingsymbol": "E", "strike": "", "expiry": "2026-12-29"}
+        ),
+    ]
     for some in (rows_, rows_[1:]):
         found = dump.parse(("\ufeff" + ends.join([",".join(dump.COLUMNS), *some])).encode(), "x")
         assert list(found.name) == ['A, B "C" LTD', "ABC", "X, Y"][3 - len(some) :]

@@ -20,6 +20,7 @@ COMMANDS = {
     "record": ("record", "command"),
     "replay": ("replay", "command"),
     "simulate": ("simulate", "command"),
+    "watchlists": ("watchlists", "command"),
 }
 """A command's module in this folder, and the name of the click command in it."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tickloom.errors import UnknownInstrument
 from tickloom.instruments import Instruments
+from tickloom.watchlists import Watchlists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,10 +20,13 @@ __all__ = ["Symbols"]
 class Symbols:
     """Asks, in this order, what the feed was given, what the source knows, what the engine tracks."""
 
-    def __init__(self, engine: Engine, source: Source, given: Mapping[str, int] | None) -> None:
+    def __init__(
+        self, engine: Engine, source: Source, given: Mapping[str, int] | None, watchlists: Watchlists | None = None
+    ) -> None:
         self._engine = engine
         self._source = source
         self._given = given
+        self.watchlists = watchlists
 
     def token(self, instrument: int | str) -> int:
         """The token of an instrument. Raises UnknownInstrument for a name that nobody knows."""
@@ -30,7 +34,8 @@ class Symbols:
             return int(instrument)
         if isinstance(self._given, Instruments) and getattr(self._source, "symbols", None) in (None, {}):
             # It knows all, and which names are near.
-            return self._by_engine(instrument) or self._given[instrument]
+            known = None if instrument in self._given else self._by_engine(instrument)
+            return known or self._given[instrument]
         for names in (self._given, getattr(self._source, "symbols", None)):
             if names is not None and instrument in names:
                 return int(names[instrument])
@@ -45,15 +50,26 @@ class Symbols:
     def tokens(self, instruments: Iterable[int | str] | int | str, *, track: bool = False) -> list[int]:
         """The tokens of one or several; with `track` the engine learns of them, so that candles can be had at once."""
         several = [instruments] if isinstance(instruments, (int, str)) else list(instruments)
+        if isinstance(self._given, Instruments):
+            several = [each for name in several for each in self._members(name, self._given)]
         found = [self.token(instrument) for instrument in several]
         if track:
+            tracked = {token for token, _ in self._engine.instruments}
             for instrument, token in zip(several, found, strict=True):
-                self._track(token, instrument if isinstance(instrument, str) else None)
+                self._track(token, instrument if isinstance(instrument, str) else None, token in tracked)
+                tracked.add(token)
         return found
 
-    def _track(self, token: int, symbol: str | None) -> None:
+    def _members(self, name: int | str, given: Instruments) -> list[int | str]:
+        """What a name stands for: an instrument, or the members of a watchlist that today's instruments have."""
+        if not isinstance(name, str) or name in given or self._by_engine(name) is not None:
+            return [name]
+        self.watchlists = self.watchlists or Watchlists()
+        return [*self.watchlists.resolve(name, given).symbols] if name in self.watchlists else [name]
+
+    def _track(self, token: int, symbol: str | None, tracked: bool) -> None:
         """Names an instrument; if the feed was given a list of instruments, with its tick size and its hours."""
-        if not isinstance(self._given, Instruments) or self._tracked(token):
+        if not isinstance(self._given, Instruments) or tracked:
             self._engine.track(token, symbol)
             return
         try:
@@ -67,6 +83,3 @@ class Symbols:
         classes = getattr(self._source, "session_classes", None)
         if classes is not None:
             classes[token] = hours
-
-    def _tracked(self, token: int) -> bool:
-        return any(each == token for each, _ in self._engine.instruments)
