@@ -110,9 +110,16 @@ class Kite:
             return asked
         hours = asked if isinstance(asked, market_hours.MarketHours) else market_hours.default()
 
+        # Asked on the reader's thread many times a second: thousands of instruments are looked at when they change.
+        seen: tuple[dict[int, str] | None, int] = (None, 0)
+        classes: frozenset[str] = frozenset()
+
         def expected(now_ns: int) -> bool:
-            wanted = self._wanted
-            classes = {self.session_classes.get(token) or _class(token) for token in wanted}
+            nonlocal seen, classes
+            wanted, named = self._wanted, len(self.session_classes)
+            if seen[0] is not wanted or seen[1] != named:
+                classes = frozenset(self.session_classes.get(token) or _class(token) for token in wanted)
+                seen = (wanted, named)
             return hours.any_open(now_ns, classes)
 
         return expected

@@ -58,3 +58,14 @@ def test_the_class_of_an_instrument_wins_over_its_segment() -> None:
     assert not source._client.market_is_open()
     source.session_classes[INFY] = "cash"
     assert source._client.market_is_open()
+
+
+def test_what_is_wanted_may_change_while_it_runs() -> None:
+    now = to_ns(datetime(2026, 8, 3, 22, 0, tzinfo=IST))
+    source = Kite("key", "token", clock=lambda: now)
+    source.subscribe([INFY])
+    assert not source._client.market_is_open()
+    source.subscribe([GOLD])
+    assert source._client.market_is_open()
+    source.unsubscribe([GOLD])
+    assert not source._client.market_is_open()
