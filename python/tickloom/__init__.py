@@ -19,6 +19,7 @@ from tickloom._core import DEBUG_BUILD, Bar, Candles, ClosedBar, Engine, Panel, 
 from tickloom.candles import signed_volume
 from tickloom.errors import (
     AuthenticationFailed,
+    BadDump,
     ConnectionFailed,
     DecodeError,
     FeedStale,
@@ -33,6 +34,8 @@ from tickloom.model import BarSource, Flags, TimeSource, ist, to_ns
 if TYPE_CHECKING:
     from tickloom import events, sources
     from tickloom.feed import Feed
+    from tickloom.instruments import Instruments
+    from tickloom.market_hours import MarketHours
 
 if DEBUG_BUILD:
     warnings.warn("tickloom's core is a debug build and many times slower: make wheel", RuntimeWarning, stacklevel=2)
@@ -41,6 +44,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AuthenticationFailed",
+    "BadDump",
     "Bar",
     "BarSource",
     "Candles",
@@ -51,6 +55,8 @@ __all__ = [
     "Feed",
     "FeedStale",
     "Flags",
+    "Instruments",
+    "MarketHours",
     "MissingExtra",
     "Panel",
     "PriceScales",
@@ -71,10 +77,13 @@ __all__ = [
 ]
 
 
+_HOMES = {"Feed": "feed", "Instruments": "instruments", "MarketHours": "market_hours"}
+
+
 def __getattr__(name: str) -> Any:
-    # What opens sockets and event loops is imported when it is asked for, not by everybody who parses a frame.
-    if name == "Feed":
-        return importlib.import_module("tickloom.feed").Feed
+    # What opens sockets, event loops and files is imported when it is asked for, not by everybody who parses a frame.
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"tickloom.{_HOMES[name]}"), name)
     if name in {"events", "sources"}:
         return importlib.import_module(f"tickloom.{name}")
     raise AttributeError(f"module 'tickloom' has no attribute {name!r}")

@@ -16,7 +16,8 @@ from tickloom.errors import DecodeError
 
 __all__ = [
     "DEBUG_BUILD", "Bar", "Candles", "ClosedBar", "Engine", "JournalCursor", "JournalWriter", "Market", "MarketEvents",
-    "Panel", "PriceScales", "Tick", "TickBatch", "parse",
+    "Panel", "PriceScales", "Sessions", "Tick", "TickBatch", "parse",
+    "read_columns",
 ]  # fmt: skip
 
 DEBUG_BUILD: Final[bool]
@@ -93,20 +94,13 @@ class PriceScales:
 class TickBatch:
     """The ticks of one frame, in the order of the wire."""
 
-    @property
-    def array(self) -> NDArray[np.void]: ...
-    @property
-    def depth20(self) -> NDArray[np.void]: ...
-    @property
-    def rejected(self) -> int: ...
-    @property
-    def error(self) -> DecodeError | None: ...
-    @property
-    def received_ns(self) -> int: ...
-    @property
-    def is_heartbeat(self) -> bool: ...
-    @property
-    def frame(self) -> bytes: ...
+    array: Final[NDArray[np.void]]
+    depth20: Final[NDArray[np.void]]
+    rejected: Final[int]
+    error: Final[DecodeError | None]
+    received_ns: Final[int]
+    is_heartbeat: Final[bool]
+    frame: Final[bytes]
     def to_dicts(self, tz: str = "local") -> list[dict[str, Any]]: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Tick: ...
@@ -141,7 +135,9 @@ class Tick:
     batch: Final[TickBatch]
 
 def parse(frame: Buffer, *, scales: PriceScales | None = None, received_ns: int = 0) -> TickBatch: ...
+def read_columns(text: str, kinds: str) -> list[Any] | None: ...
 
+_Span: TypeAlias = tuple[int, int]
 _Fill: TypeAlias = Literal["nan", "ffill"] | None
 _Field: TypeAlias = Literal[
     "open", "high", "low", "close", "volume", "vwap", "oi", "ticks", "flags", "vwap_err", "coverage", "rev"
@@ -331,12 +327,9 @@ class Candles:
         """A DataFrame, `time` and `end` in Asia/Kolkata. A copy. MissingExtra without polars."""
     def to_arrow(self) -> pa.Table:
         """A Table; the columns of eight bytes are not copied. MissingExtra without pyarrow."""
-    @property
-    def token(self) -> int: ...
-    @property
-    def symbol(self) -> str | None: ...
-    @property
-    def interval(self) -> str: ...
+    token: Final[int]
+    symbol: Final[str | None]
+    interval: Final[str]
     def __len__(self) -> int: ...
 
 @final
@@ -368,18 +361,12 @@ class Bar:
 class ClosedBar:
     """What happened to a bar: "closed", "revised" by a late tick, or "reconciled" with history (R25)."""
 
-    @property
-    def token(self) -> int: ...
-    @property
-    def symbol(self) -> str | None: ...
-    @property
-    def interval(self) -> str: ...
-    @property
-    def kind(self) -> Literal["closed", "revised", "reconciled"]: ...
-    @property
-    def rev(self) -> int: ...
-    @property
-    def bar(self) -> Bar: ...
+    token: Final[int]
+    symbol: Final[str | None]
+    interval: Final[str]
+    kind: Final[Literal["closed", "revised", "reconciled"]]
+    rev: Final[int]
+    bar: Final[Bar]
 
 @final
 class Panel:
@@ -394,7 +381,21 @@ class Panel:
     @property
     def time(self) -> NDArray[np.int64]:
         """(bars,): starts, nanoseconds UTC."""
-    @property
-    def tokens(self) -> list[int]: ...
-    @property
-    def symbols(self) -> list[str | None]: ...
+    tokens: Final[list[int]]
+    symbols: Final[list[str | None]]
+
+@final
+class Sessions:
+    """The session table; `tickloom.market_hours` is its face. Days since 1970-01-01, instants in ns UTC."""
+
+    HOLIDAYS: Final[str]
+    def __new__(cls, rows: str | None = None, *, holidays: bool = True) -> Self: ...
+    @staticmethod
+    def classes() -> list[str]: ...
+    @staticmethod
+    def class_of_segment(segment: int) -> str: ...
+    def day(self, class_: str, day: int) -> tuple[_Span | None, list[_Span], _Span | None, _Span | None, bool]: ...
+    def phase(self, class_: str, day: int, at: int) -> str: ...
+    def bars(
+        self, class_: str, day: int, interval: str | timedelta, *, anchor: str = "leg", tail: str = "stub"
+    ) -> list[_Span]: ...  # fmt: skip

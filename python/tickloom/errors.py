@@ -8,6 +8,7 @@ TickloomError
 ├── FeedStale                      the feed is connected but silent
 ├── UnknownInstrument(KeyError)    no such token or symbol
 ├── SubscriptionLimit(ValueError)  more tokens than the broker streams over the connections there are
+├── BadDump(ValueError)            a file of instruments or a watchlist that cannot be used: names file and line
 ├── StoreError                     a database refused, or its contents are not what was written
 └── MissingExtra(ImportError)      an optional dependency is absent: names the extra to install
 ```
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 __all__ = [
     "AuthenticationFailed",
+    "BadDump",
     "ConnectionFailed",
     "DecodeError",
     "FeedStale",
@@ -71,6 +73,10 @@ class UnknownInstrument(TickloomError, KeyError):
 
 class SubscriptionLimit(TickloomError, ValueError):
     """More tokens than the connections hold. Raised before the broker is asked, and nothing was subscribed."""
+
+
+class BadDump(TickloomError, ValueError):
+    """A file of instruments or a watchlist that cannot be used. Its words name the file and the line."""
 
 
 class StoreError(TickloomError):

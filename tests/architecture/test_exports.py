@@ -12,6 +12,7 @@ from tickloom import errors
 
 ERRORS = {
     "AuthenticationFailed",
+    "BadDump",
     "ConnectionFailed",
     "DecodeError",
     "FeedStale",
@@ -22,8 +23,9 @@ ERRORS = {
     "UnknownInstrument",
 }
 PUBLIC = ERRORS | {
-    "__version__", "parse", "Bar", "BarSource", "Candles", "ClosedBar", "Engine", "Feed", "Flags", "Panel",
-    "PriceScales", "Tick", "TickBatch", "TimeSource", "events", "ist", "signed_volume", "sources", "to_ns",
+    "__version__", "parse", "Bar", "BarSource", "Candles", "ClosedBar", "Engine", "Feed", "Flags", "Instruments",
+    "MarketHours", "Panel", "PriceScales", "Tick", "TickBatch", "TimeSource", "events", "ist", "signed_volume",
+    "sources", "to_ns",
 }  # fmt: skip
 
 
@@ -53,6 +55,7 @@ def test_every_error_is_a_tickloom_error() -> None:
 @pytest.mark.parametrize(
     ("error", "builtin"),
     [
+        ("BadDump", ValueError),
         ("DecodeError", ValueError),
         ("SubscriptionLimit", ValueError),
         ("UnknownInstrument", KeyError),

@@ -13,7 +13,7 @@ from benches.imports import imported
 
 EXTRAS = {
     "click", "rich", "pandas", "polars", "pyarrow", "kiteconnect", "twisted", "autobahn", "requests", "duckdb",
-    "psycopg", "nats", "redis", "uvicorn", "starlette", "fastapi",
+    "psycopg", "nats", "redis", "uvicorn", "starlette", "fastapi", "yaml",
 }  # fmt: skip
 
 PROBE = """

@@ -15,11 +15,13 @@ COMMANDS = {
     "bench": ("bench", "command"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "command"),
+    "hours": ("hours", "command"),
     "live": ("live", "command"),
     "parity": ("parity", "command"),
     "record": ("record", "command"),
     "replay": ("replay", "command"),
     "simulate": ("simulate", "command"),
+    "watchlists": ("watchlists", "command"),
 }
 """A command's module in this folder, and the name of the click command in it."""
 

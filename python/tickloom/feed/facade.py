@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tickloom.feed.reader import Tee
     from tickloom.history.base import History
     from tickloom.sources.base import Source
+    from tickloom.watchlists import Watchlists
 
 __all__ = ["Feed"]
 
@@ -46,8 +47,9 @@ class Feed(Warming):
     reader waits, nothing is lost); with `inline` the reader calls them itself. `record` is a path, or a `Recorder`, for
     the raw frames. `busy` gives a whole core for a few microseconds less. `stale_after` seconds without a tick make an
     instrument `Stale`. A `history` repairs what the feed misses and warms up a start (docs/history.md). `symbols` maps
-    names to tokens where the source does not. An `engine` may be given, else one is made with `intervals` and the other
-    options of `Engine`.
+    names to tokens where the source does not: a dict, or `Instruments`, from which tick sizes and hours are taken too;
+    with these a name may be one of `watchlists`, of the shipped ones without it. An `engine` may be given, else one is
+    made with `intervals` and the other options of `Engine`.
 
     It can be started and stopped any number of times; several can run at once, also where an event loop runs
     already. Any thread may call any method. After a fork a feed that ever ran raises RuntimeError in the child.
@@ -60,6 +62,7 @@ class Feed(Warming):
         *,
         engine: Engine | None = None,
         symbols: Mapping[str, int] | None = None,
+        watchlists: Watchlists | None = None,
         queue: int = 256,
         policy: Policy = "conflate",
         inline: bool = False,
@@ -75,7 +78,7 @@ class Feed(Warming):
         # Refuses wrong options now, not at the start.
         Queue(queue, policy)
         self.source = source
-        self._symbols = Symbols(self._engine, source, symbols)
+        self._symbols = Symbols(self._engine, source, symbols, watchlists)
         self._hub = Hub(self._engine)
         self._reader = Reader(self._engine, self._hub, wanted=self._wanted, stale_after=stale_after)
         self._orders = Orders()

@@ -31,6 +31,11 @@ const CLASSES: [&str; 9] = [
 
 const BUILTIN: &str = include_str!("../data/sessions.txt");
 
+/// The shipped holidays, rows for [`SessionTable::overlay`]: a name stands behind each.
+///
+/// Not part of [`SessionTable::builtin`]: ticks decide whether an engine has bars, not a list.
+pub const HOLIDAYS: &str = include_str!("../data/holidays.txt");
+
 /// Half-open stretch of time, `[start, end)`, in UTC nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
@@ -166,18 +171,28 @@ impl SessionTable {
         self.class(name).unwrap_or(ClassId(0))
     }
 
+    /// Whether the hours of this day come from a row for that very date, and not from ordinary hours.
+    #[must_use]
+    pub fn names(&self, class: ClassId, day: i64) -> bool {
+        self.in_force(class, day).is_some_and(|row| row.from == row.to)
+    }
+
     /// The day of a class, as instants. Days too far away for `i64` nanoseconds are closed.
     #[must_use]
     pub fn schedule(&self, class: ClassId, day: i64) -> Schedule {
         let known = (-calendar::MAX_DAY..=calendar::MAX_DAY).contains(&day);
-        let in_force = |row: &&Row| row.class == class.0 && row.from <= day && day <= row.to;
-        match self.rows.iter().rev().find(in_force) {
+        match self.in_force(class, day) {
             Some(row) if known => {
                 let summer = calendar::us_daylight_saving(day);
                 Schedule::new(day, if summer { &row.summer } else { &row.winter })
             }
             _ => Schedule::new(day, &Hours::default()),
         }
+    }
+
+    fn in_force(&self, class: ClassId, day: i64) -> Option<&Row> {
+        let fits = |row: &&Row| row.class == class.0 && row.from <= day && day <= row.to;
+        self.rows.iter().rev().find(fits)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The override text: what it can say, and what each malformed line is told.
 
-use tickloom_core::session::calendar::day_of;
-use tickloom_core::session::{Phase, Schedule, SessionErrorKind, SessionTable};
+use tickloom_core::session::calendar::{day_of, weekday};
+use tickloom_core::session::{HOLIDAYS, Phase, Schedule, SessionErrorKind, SessionTable};
 use tickloom_core::units::{SECOND, ist_midnight};
 
 fn day(table: &SessionTable, class: &str, date: (i64, i64, i64)) -> Schedule {
@@ -241,4 +241,32 @@ fn every_malformed_line_says_where_and_what() {
         // Nothing of a text with a fault is taken.
         assert_eq!(day(&table, "cash", (2_025, 7, 1)), before);
     }
+}
+
+#[test]
+fn the_shipped_holidays_are_rows_of_single_weekdays_that_close_a_day_or_a_part_of_it() {
+    let ordinary = SessionTable::builtin();
+    let mut table = ordinary.clone();
+    table.overlay(HOLIDAYS).unwrap();
+    let mut rows = 0;
+    for name in SessionTable::class_names() {
+        let class = table.class(name).unwrap();
+        for day in day_of(2024, 1, 1).unwrap()..=day_of(2026, 12, 31).unwrap() {
+            let (before, after) = (ordinary.schedule(class, day), table.schedule(class, day));
+            if before == after {
+                assert_eq!(table.names(class, day), ordinary.names(class, day));
+                continue;
+            }
+            rows += 1;
+            assert!(
+                table.names(class, day) && !ordinary.names(class, day),
+                "{name} {day}"
+            );
+            assert!(weekday(day) < 5, "{name} {day}");
+            let length =
+                |schedule: &Schedule| -> i64 { schedule.legs().iter().map(|leg| leg.end - leg.start).sum() };
+            assert!(length(&after) < length(&before), "{name} {day}");
+        }
+    }
+    assert!(rows > 300, "{rows}");
 }

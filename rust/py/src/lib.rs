@@ -16,6 +16,8 @@ mod recycle;
 mod report;
 mod rows;
 mod scales;
+mod sessions;
+mod table;
 mod tick;
 mod transforms;
 mod view;
@@ -47,4 +49,8 @@ mod _core {
     use crate::market::{Market, MarketEvents};
     #[pymodule_export]
     use crate::panel::Panel;
+    #[pymodule_export]
+    use crate::sessions::Sessions;
+    #[pymodule_export]
+    use crate::table::read_columns;
 }

@@ -1,0 +1,24 @@
+"""Watchlists: names for groups of instruments: indices, sectors, lists of your own, the movers of the moment.
+
+```
+data/*.json  dated lists ─▶ lists.py  Watchlists ─▶ resolved against today's instruments
+update.py    the exchange's CSV, with gates ─▶ a newer dated list      movers.py  from the board
+```
+"""
+
+from __future__ import annotations
+
+from tickloom.watchlists.lists import Member, Resolved, StaleWatchlist, UnresolvedSymbols, Watchlist, Watchlists
+from tickloom.watchlists.movers import MOVERS, Mover, movers
+
+__all__ = [
+    "MOVERS",
+    "Member",
+    "Mover",
+    "Resolved",
+    "StaleWatchlist",
+    "UnresolvedSymbols",
+    "Watchlist",
+    "Watchlists",
+    "movers",
+]

@@ -1,0 +1,107 @@
+"""Updating watchlists from the exchange's files: the gates, and the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_cli import command
+from tickloom import BadDump
+from tickloom.watchlists import Watchlists, update
+
+THEN = date(2026, 7, 1)
+Table = list[list[str]]
+
+
+def table() -> Table:
+    """The rows of the exchange's file that the shipped NIFTY50 comes from."""
+    found = Watchlists().get("NIFTY50", on=THEN).members
+    return [["X Ltd.", "Things", member.symbol, "EQ", member.isin] for member in found]
+
+
+def written(path: Path, rows: Table) -> Path:
+    path.write_text(
+        "\n".join(",".join(row) for row in [["Company Name", "Industry", "Symbol", "Series", "ISIN Code"], *rows])
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda rows: rows[:-1], r"49 members where there should be 50"),
+        (lambda rows: [*rows[:-1], [*rows[-1][:4], "INE009A01022"]], r"no ISIN, WIPRO 'INE009A01022'.*line 51"),
+        (lambda rows: [*rows[:-1], rows[0]], r"that an earlier row has, ADANIENT.*line 51"),
+        (lambda rows: [*rows[:-1], ["X", "Y", "=A1", *rows[-1][3:]]], r"no symbol, '=A1'.*line 51"),
+        (lambda rows: [["a", "b", "DUMMYX", "EQ", "x"], *rows[1:]], r"no symbol, 'DUMMYX'.*line 2"),
+        (lambda rows: [[*rows[0][:3], "BE", rows[0][4]], *rows[1:]], r"not of the series EQ.*line 2"),
+        (lambda rows: [rows[0][:3], *rows[1:]], r"cells are missing.*line 2"),
+    ],
+)
+def test_a_file_that_fails_a_gate_is_refused_with_file_and_line(
+    tmp_path: Path, change: Callable[[Table], Table], words: str
+) -> None:
+    file = written(tmp_path / "ind_nifty50list.csv", change(table()))
+    with pytest.raises(BadDump, match=words) as raised:
+        update.parse(file, THEN)
+    assert str(file) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name, raw, words",
+    [
+        ("mine.csv", b"", r"the file's name tells the index"),
+        ("ind_nifty50list.csv", b"<html>", r"columns are missing \(Symbol, Series, ISIN Code\).*line 1"),
+        ("ind_nifty50list.csv", b"Symbol,Series,ISIN Code\n\xff", r"no CSV"),
+    ],
+)
+def test_what_is_no_list_is_one_error(tmp_path: Path, name: str, raw: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(BadDump, match=words):
+        update.parse(tmp_path / name, THEN)
+
+
+def test_a_list_that_lost_over_a_fifth_is_refused(tmp_path: Path) -> None:
+    old = Watchlists().get("NIFTY50", on=THEN)
+    update.check(old._replace(members=old.members[10:]), old, tmp_path)
+    with pytest.raises(BadDump, match="11 of 50 members of 2026-06-21 are gone"):
+        update.check(old._replace(members=old.members[11:]), old, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "isin, good", [("INE009A01021", True), ("INE009A01022", False), ("US0378331005", False), ("", False)]
+)
+def test_an_isin_has_a_digit_that_checks_it(isin: str, good: bool) -> None:
+    assert update.is_isin(isin) is good
+
+
+def test_the_command_writes_lists_that_win_over_the_shipped_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "lists"
+    rows = [row for row in table() if row[2] != "WIPRO"] + [["ABB", "Things", "ABB", "EQ", "INE117A01022"]]
+    file = written(tmp_path / "ind_nifty50list.csv", rows)
+    run = command("watchlists", "--folder", str(folder), "update", str(file), "--date", "2026-11-20")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "NIFTY50: 50 members, in ABB, out WIPRO" in run.stdout
+    found = Watchlists(folder=folder).get("NIFTY50", on=date(2026, 11, 21))
+    assert (found.as_of, found.members[-1]) == (date(2026, 11, 20), ("ABB", "INE117A01022"))
+    assert "50 members as of 2026-11-20\n" in command("watchlists", "--folder", str(folder)).stdout
+
+
+def test_one_bad_file_of_several_and_nothing_is_written(tmp_path: Path) -> None:
+    good = written(tmp_path / "ind_nifty50list.csv", table())
+    bad = written(tmp_path / "ind_niftyitlist.csv", table()[:3])
+    run = command("watchlists", "--folder", str(tmp_path / "lists"), "update", str(good), str(bad))
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == f"Error: 3 members where there should be 10: {bad}, line 4\n"
+    assert not (tmp_path / "lists").exists()
+
+
+def test_a_damaged_list_is_one_line_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "NIFTY50.json").write_text("{\n\n")
+    run = command("watchlists", "--folder", str(tmp_path))
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("Error: ")
+    assert run.stderr.endswith("NIFTY50.json, line 3\n")
