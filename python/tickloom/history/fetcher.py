@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tickloom.history.base import MINUTE_NS, Instrument, Minutes, Wait, date_of, midnight, plain_wait
 from tickloom.history.cache import Cache
 from tickloom.history.pace import Pacer, Retries
-from tickloom.history.plan import trading_days, weekday, windows
+from tickloom.history.plan import traded, trading_days, windows
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -44,7 +44,7 @@ class Fetcher:
         *,
         cache: Cache | str | os.PathLike[str] | bool,
         retries: Retries | None,
-        trading_day: Callable[[dt.date], bool] = weekday,
+        trading_day: Callable[[dt.date], bool] = traded,
         expected: Callable[[Instrument, dt.date], int] | None = None,
     ) -> None:
         self._pacer = Pacer(limiter, retries or Retries())

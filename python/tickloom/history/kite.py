@@ -11,7 +11,7 @@ from tickloom.history.base import MINUTE_NS
 from tickloom.history.fetcher import Fetcher
 from tickloom.history.limiter import Limiter
 from tickloom.history.pace import TryAgain, retry_after
-from tickloom.history.plan import KITE_DAYS, weekday
+from tickloom.history.plan import KITE_DAYS, traded
 from tickloom.model import ist, to_ns
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class KiteHistory(Fetcher):
         cache: Cache | str | os.PathLike[str] | bool = True,
         limiter: Limiter | None = None,
         retries: Retries | None = None,
-        trading_day: Callable[[dt.date], bool] = weekday,
+        trading_day: Callable[[dt.date], bool] = traded,
         expected: Callable[[Instrument, dt.date], int] | None = None,
     ) -> None:
         package = _package()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from tickloom import market_hours
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["KITE_DAYS", "days_back", "trading_days", "weekday", "windows"]
+__all__ = ["KITE_DAYS", "days_back", "traded", "trading_days", "windows"]
 
 KITE_DAYS = {
     "minute": 60, "3minute": 100, "5minute": 100, "10minute": 100, "15minute": 200, "30minute": 200, "60minute": 400,
@@ -21,9 +23,10 @@ _ONE = dt.timedelta(days=1)
 _LONGEST_BREAK = 30
 
 
-def weekday(date: dt.date) -> bool:
-    """Monday to Friday: a predicate for who has no calendar. A holiday then costs nothing but an empty answer."""
-    return date.weekday() < 5
+def traded(date: dt.date) -> bool:
+    """Whether stocks or commodities trade on a date, by `market_hours`; of a year that it does not know, weekdays."""
+    hours = market_hours.default()
+    return hours.trades(date, "NSE") or hours.trades(date, "MCX")
 
 
 def trading_days(first: dt.date, last: dt.date, is_open: Callable[[dt.date], bool]) -> list[dt.date]:

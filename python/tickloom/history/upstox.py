@@ -13,7 +13,7 @@ from tickloom.history.base import date_of, midnight
 from tickloom.history.fetcher import Fetcher
 from tickloom.history.limiter import Limiter
 from tickloom.history.pace import TryAgain, retry_after
-from tickloom.history.plan import weekday
+from tickloom.history.plan import traded
 from tickloom.model import to_ns
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class UpstoxHistory(Fetcher):
         cache: Cache | str | os.PathLike[str] | bool = True,
         limiter: Limiter | None = None,
         retries: Retries | None = None,
-        trading_day: Callable[[dt.date], bool] = weekday,
+        trading_day: Callable[[dt.date], bool] = traded,
         expected: Callable[[Instrument, dt.date], int] | None = None,
     ) -> None:
         parts = urlsplit(root)

@@ -8,19 +8,25 @@ from itertools import pairwise
 
 import pytest
 
-from tickloom.history.plan import KITE_DAYS, days_back, trading_days, weekday, windows
+from tickloom.history.plan import KITE_DAYS, days_back, traded, trading_days, windows
 
 FRIDAY = dt.date(2026, 7, 3)
 
 
 def test_two_days_before_a_monday_are_thursday_and_friday():
-    assert days_back(dt.date(2026, 7, 6), 2, weekday) == dt.date(2026, 7, 2)
-    assert days_back(dt.date(2026, 7, 6), 0, weekday) == dt.date(2026, 7, 6)
+    assert days_back(dt.date(2026, 7, 6), 2, traded) == dt.date(2026, 7, 2)
+    assert days_back(dt.date(2026, 7, 6), 0, traded) == dt.date(2026, 7, 6)
+
+
+def test_the_shipped_calendar_knows_holidays_and_sundays_with_trading() -> None:
+    assert not traded(dt.date(2026, 1, 26))
+    assert traded(dt.date(2026, 2, 1))
+    assert not traded(dt.date(2026, 2, 8))
 
 
 def test_a_holiday_is_no_trading_day_where_the_calendar_says_so():
     def is_open(day: dt.date) -> bool:
-        return weekday(day) and day != FRIDAY
+        return traded(day) and day != FRIDAY
 
     assert days_back(dt.date(2026, 7, 6), 2, is_open) == dt.date(2026, 7, 1)
     assert trading_days(dt.date(2026, 7, 1), dt.date(2026, 7, 6), is_open) == [
