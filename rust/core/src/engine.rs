@@ -10,6 +10,7 @@ mod history;
 mod panel;
 mod push;
 mod snap;
+mod upstox;
 
 use crate::aggregate::{Book, Options, Tally};
 use crate::interval::Interval;
@@ -23,6 +24,7 @@ use board::Raw;
 pub use history::{JoinError, RowFault};
 pub use panel::{Fill, Panel};
 pub use push::{PushError, Pushed};
+pub use upstox::Applied;
 
 /// A token that is not tracked yet, or a packet without one.
 const NO_SLOT: u32 = u32::MAX;

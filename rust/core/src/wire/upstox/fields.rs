@@ -1,0 +1,143 @@
+//! Stage 1, wire: the protobuf encoding: tags, varints, fixed numbers, and runs of bytes.
+
+use crate::error::{DecodeError, DecodeErrorKind};
+
+/// Some bytes of a message, and where they begin in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    pub bytes: &'a [u8],
+    pub offset: usize,
+}
+
+/// What stands behind a tag.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    /// No field of the schema has it.
+    Fixed32,
+    Bytes(Span<'a>),
+}
+
+/// The fields of one message, in the order of the wire.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+    end: usize,
+}
+
+impl<'a> Fields<'a> {
+    #[inline(always)]
+    pub fn of(span: Span<'a>) -> Self {
+        Self {
+            rest: span.bytes,
+            end: span.offset + span.bytes.len(),
+        }
+    }
+
+    /// Where in the whole message the next field begins.
+    #[inline(always)]
+    pub const fn offset(&self) -> usize {
+        self.end - self.rest.len()
+    }
+
+    /// The next field's number and value; `None` at the end.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for bytes that are no field. Asking on gives nothing of use.
+    #[inline(always)]
+    pub fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, DecodeError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let start = self.offset();
+        let tag = self.varint()?;
+        let bad_tag = DecodeError {
+            kind: DecodeErrorKind::BadTag,
+            offset: start,
+        };
+        let number = u32::try_from(tag >> 3).unwrap_or(0);
+        // Numbers begin at 1 and have 29 bits.
+        if number == 0 || number >> 29 != 0 {
+            return Err(bad_tag);
+        }
+        let value = match tag & 7 {
+            0 => Value::Varint(self.varint()?),
+            1 => Value::Fixed64(u64::from_le_bytes(self.fixed()?)),
+            2 => Value::Bytes(self.run()?),
+            5 => {
+                self.fixed::<4>()?;
+                Value::Fixed32
+            }
+            _ => return Err(bad_tag),
+        };
+        Ok(Some((number, value)))
+    }
+
+    #[inline(always)]
+    fn varint(&mut self) -> Result<u64, DecodeError> {
+        match *self.rest {
+            [byte, ref rest @ ..] if byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(byte))
+            }
+            [low, high, ref rest @ ..] if high < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0_u64;
+        for (at, &byte) in self.rest.iter().enumerate().take(10) {
+            // The tenth byte has one bit that counts; what is beyond it falls off, as in the vendors' readers.
+            value |= u64::from(byte & 0x7f).wrapping_shl(7 * at as u32);
+            if byte < 0x80 {
+                self.rest = &self.rest[at + 1..];
+                return Ok(value);
+            }
+        }
+        let kind = if self.rest.len() < 10 {
+            DecodeErrorKind::TruncatedVarint
+        } else {
+            DecodeErrorKind::LongVarint
+        };
+        Err(self.failed(kind))
+    }
+
+    #[inline(always)]
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        match self.rest.split_first_chunk::<N>() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(*bytes)
+            }
+            None => Err(self.failed(DecodeErrorKind::TruncatedBody)),
+        }
+    }
+
+    #[inline(always)]
+    fn run(&mut self) -> Result<Span<'a>, DecodeError> {
+        let length = self.varint()?;
+        let split = usize::try_from(length)
+            .ok()
+            .and_then(|length| self.rest.split_at_checked(length));
+        let Some((bytes, rest)) = split else {
+            return Err(self.failed(DecodeErrorKind::TruncatedBody));
+        };
+        let offset = self.offset();
+        self.rest = rest;
+        Ok(Span { bytes, offset })
+    }
+
+    #[cold]
+    fn failed(&self, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError {
+            kind,
+            offset: self.offset(),
+        }
+    }
+}
