@@ -18,6 +18,7 @@ mod rows;
 mod scales;
 mod tick;
 mod transforms;
+mod upstox;
 mod view;
 
 use pyo3::prelude::*;
@@ -47,4 +48,6 @@ mod _core {
     use crate::market::{Market, MarketEvents};
     #[pymodule_export]
     use crate::panel::Panel;
+    #[pymodule_export]
+    use crate::upstox::{UpstoxDecoder, UpstoxMessage, parse_upstox};
 }
