@@ -15,7 +15,8 @@ from tickloom.errors import DecodeError
 
 __all__ = [
     "DEBUG_BUILD", "Bar", "Candles", "ClosedBar", "Engine", "JournalCursor", "JournalWriter", "Market", "MarketEvents",
-    "Panel", "PriceScales", "Tick", "TickBatch", "UpstoxDecoder", "UpstoxMessage", "parse", "parse_upstox",
+    "Panel", "PriceScales", "Tick", "TickBatch", "UpstoxDecoder", "UpstoxMessage", "parse",
+    "parse_upstox",
 ]  # fmt: skip
 
 DEBUG_BUILD: Final[bool]
