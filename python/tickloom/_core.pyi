@@ -93,20 +93,13 @@ class PriceScales:
 class TickBatch:
     """The ticks of one frame, in the order of the wire."""
 
-    @property
-    def array(self) -> NDArray[np.void]: ...
-    @property
-    def depth20(self) -> NDArray[np.void]: ...
-    @property
-    def rejected(self) -> int: ...
-    @property
-    def error(self) -> DecodeError | None: ...
-    @property
-    def received_ns(self) -> int: ...
-    @property
-    def is_heartbeat(self) -> bool: ...
-    @property
-    def frame(self) -> bytes: ...
+    array: Final[NDArray[np.void]]
+    depth20: Final[NDArray[np.void]]
+    rejected: Final[int]
+    error: Final[DecodeError | None]
+    received_ns: Final[int]
+    is_heartbeat: Final[bool]
+    frame: Final[bytes]
     def to_dicts(self, tz: str = "local") -> list[dict[str, Any]]: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Tick: ...
@@ -322,12 +315,9 @@ class Candles:
         """A DataFrame, `time` and `end` in Asia/Kolkata. A copy. MissingExtra without polars."""
     def to_arrow(self) -> pa.Table:
         """A Table; the columns of eight bytes are not copied. MissingExtra without pyarrow."""
-    @property
-    def token(self) -> int: ...
-    @property
-    def symbol(self) -> str | None: ...
-    @property
-    def interval(self) -> str: ...
+    token: Final[int]
+    symbol: Final[str | None]
+    interval: Final[str]
     def __len__(self) -> int: ...
 
 @final
@@ -359,18 +349,12 @@ class Bar:
 class ClosedBar:
     """What happened to a bar: "closed", "revised" by a late tick, or "reconciled" with history (R25)."""
 
-    @property
-    def token(self) -> int: ...
-    @property
-    def symbol(self) -> str | None: ...
-    @property
-    def interval(self) -> str: ...
-    @property
-    def kind(self) -> Literal["closed", "revised", "reconciled"]: ...
-    @property
-    def rev(self) -> int: ...
-    @property
-    def bar(self) -> Bar: ...
+    token: Final[int]
+    symbol: Final[str | None]
+    interval: Final[str]
+    kind: Final[Literal["closed", "revised", "reconciled"]]
+    rev: Final[int]
+    bar: Final[Bar]
 
 @final
 class Panel:

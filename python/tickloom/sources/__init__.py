@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from tickloom.sources.recorder import Recorder
     from tickloom.sources.replay import Replay
     from tickloom.sources.simulated import Simulator
+    from tickloom.sources.upstox import Upstox
 
-__all__ = ["Kite", "Market", "Recorder", "Replay", "Simulator", "Sink", "Source"]
+__all__ = ["Kite", "Market", "Recorder", "Replay", "Simulator", "Sink", "Source", "Upstox"]
 
 _HOMES = {
     "Kite": "kite",
@@ -26,6 +27,7 @@ _HOMES = {
     "Simulator": "simulated",
     "Sink": "base",
     "Source": "base",
+    "Upstox": "upstox",
 }
 
 

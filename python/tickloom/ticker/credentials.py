@@ -53,6 +53,11 @@ class Credentials:
         """The key, in clear text."""
         return self.__api_key
 
+    @property
+    def access_token(self) -> str:
+        """The token, in clear text."""
+        return self.__access_token
+
     def with_token(self, access_token: str) -> Credentials:
         """The same key with another token."""
         return Credentials(self.__api_key, access_token)

@@ -6,12 +6,11 @@ connect is the broker's: `Dialect` is all that is asked of it, and `KiteDialect`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tickloom.ticker import messages
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable, Mapping, Sequence
 
     from tickloom.ticker.credentials import Credentials
@@ -49,8 +48,9 @@ class Dialect(Protocol):
     def observe(self, frame: bytes) -> Iterable[tuple[str | None, int]]:
         """The mode and the token of whatever a message holds; None for a mode that it does not tell. Never raises."""
 
-    async def address(self, base: str, credentials: Credentials, tls: ssl.SSLContext | None, patience: float) -> str:
-        """Where to connect, which is a secret, for one attempt. May ask the broker, for `patience` seconds.
+    async def address(self, base: str, credentials: Credentials, tls: Any, patience: float) -> str:
+        """Where to connect, which is a secret, for one attempt. May ask the broker, for `patience` seconds, with `tls`,
+        the connection's SSLContext or None.
 
         Raises `Refused`, or OSError.
         """
@@ -88,7 +88,7 @@ class KiteDialect:
             if mode is not None:
                 yield mode, token
 
-    async def address(self, base: str, credentials: Credentials, tls: ssl.SSLContext | None, patience: float) -> str:  # noqa: ARG002 - others need them
+    async def address(self, base: str, credentials: Credentials, tls: Any, patience: float) -> str:  # noqa: ARG002 - others need them
         """See `Dialect`: the base with the key and the token in its query."""
         return credentials.url(base)
 

@@ -43,6 +43,7 @@ pub struct Applied {
     /// The ticks in Kite's layout, for those who read frames: one packet a tick, in the order of the message, stamps
     /// in whole seconds.
     pub frame: Vec<u8>,
+    minutes: Vec<(u32, Minute)>,
 }
 
 /// What is the same for all feeds of a message.
@@ -99,6 +100,12 @@ impl Engine {
         let packets = u16::try_from(applied.ticks).unwrap_or(u16::MAX);
         applied.frame[..2].copy_from_slice(&packets.to_be_bytes());
         self.tick_clock(ets, rx);
+        // Only now is it the time that the minutes were told at.
+        for (token, minute) in std::mem::take(&mut applied.minutes) {
+            // A minute that is none is the broker's fault: it repairs nothing.
+            let joined = self.join_history(token, &[minute], ets, Authority::Live);
+            applied.repaired += joined.unwrap_or(0);
+        }
         self.counts.packets += message.feeds as u64;
         self.counts.ticks += applied.ticks as u64;
         self.counts.rejected += applied.rejected as u64;
@@ -177,7 +184,7 @@ impl Engine {
             Volume::None | Volume::Unknown => {}
         }
         self.show(slot, carried, &scale, moment.ets);
-        applied.repaired += self.repair(carried, feed, moment);
+        self.repair(carried, feed, moment, &mut applied.minutes);
         true
     }
 
@@ -218,14 +225,19 @@ impl Engine {
     }
 
     /// Minutes that come with the ticks fill what was missed before the line was there (R34, R13).
-    fn repair(&mut self, carried: &mut Carried, feed: &Feed<'_>, moment: &Moment) -> usize {
+    fn repair(
+        &self,
+        carried: &mut Carried,
+        feed: &Feed<'_>,
+        moment: &Moment,
+        found: &mut Vec<(u32, Minute)>,
+    ) {
         if moment.snapshot {
             carried.repair_until = moment.stamp;
         }
         if carried.repair_until == 0 || !self.book.has_minutes() {
-            return 0;
+            return;
         }
-        let mut changed = 0;
         for candle in feed.ohlc().iter().filter(|candle| candle.interval == b"I1") {
             let time = instant(candle.ts);
             if time > carried.repair_until {
@@ -245,11 +257,8 @@ impl Engine {
                 volume: (feed.kind == Kind::Market).then_some(candle.volume),
                 oi: None,
             };
-            // A minute that is none is the broker's: it repairs nothing.
-            let joined = self.join_history(carried.token, &[minute], moment.ets, Authority::Live);
-            changed += joined.unwrap_or(0);
+            found.push((carried.token, minute));
         }
-        changed
     }
 }
 
