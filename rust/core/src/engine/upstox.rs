@@ -21,7 +21,7 @@ use super::{Engine, ODD_DELAY};
 /// 2000-01-01T00:00Z: no stamp is older.
 const OLDEST: Ns = 946_684_800 * SECOND;
 /// Beyond this a float is no price in units.
-const LARGEST: f64 = 9_007_199_254_740_992.0;
+const LARGEST: f64 = 2_251_799_813_685_248.0;
 /// A trade time may run ahead of the server's clock by this much (R2).
 const LTT_AHEAD: Ns = 2 * SECOND;
 /// A minute of the broker's is final so long after its end (R32).
@@ -142,7 +142,10 @@ impl Engine {
         }
         let token = carried.token;
         let scale = *self.scales.of(token);
-        append(carried, &scale, moment.ets, &mut applied.frame);
+        let packet = Shown::of(carried, &scale, moment.ets);
+        let body = packet.body();
+        applied.frame.extend((body.len() as u16).to_be_bytes());
+        applied.frame.extend(body);
         let Some(slot) = self.tokens.get(token).or_else(|| self.meet(token)) else {
             self.counts.untracked += 1;
             return true;
@@ -183,7 +186,7 @@ impl Engine {
             }
             Volume::None | Volume::Unknown => {}
         }
-        self.show(slot, carried, &scale, moment.ets);
+        self.show(slot, &packet);
         self.repair(carried, feed, moment, &mut applied.minutes);
         true
     }
@@ -215,12 +218,11 @@ impl Engine {
     }
 
     /// What the board shows.
-    fn show(&mut self, slot: usize, carried: &Carried, scale: &Scale, ets: Ns) {
+    fn show(&mut self, slot: usize, packet: &Shown) {
         self.catch_up(slot);
-        match carried.kind {
-            Kind::Market | Kind::FirstLevel => self.raws[slot].take_full(&full(carried, scale, ets)),
-            Kind::Index => self.raws[slot].renew(index(carried, scale, ets).as_bytes()),
-            _ => self.raws[slot].renew(last(carried, scale).as_bytes()),
+        match packet {
+            Shown::Full(full) => self.raws[slot].take_full(full),
+            other => self.raws[slot].renew(other.body()),
         }
     }
 
@@ -266,17 +268,21 @@ impl Engine {
 /// that price. What is no price is 0, which is none.
 fn units(price: f64, divisor: f64) -> i64 {
     let units = price * divisor;
-    if units.abs() < LARGEST {
-        units.round_ties_even() as i64
-    } else {
-        0
-    }
+    if units.abs() < LARGEST { nearest(units) } else { 0 }
+}
+
+/// The nearest integer, of two the even one, without the instruction that not every processor has: in a float beyond
+/// 2^52 there is no room for less than one.
+#[inline(always)]
+fn nearest(value: f64) -> i64 {
+    const ROOM: f64 = 6_755_399_441_055_744.0;
+    ((value + ROOM) - ROOM) as i64
 }
 
 /// A count that came as a double.
 fn whole(count: f64) -> i64 {
     if (0.0..LARGEST).contains(&count) {
-        count.round_ties_even() as i64
+        nearest(count)
     } else {
         0
     }
@@ -356,15 +362,66 @@ fn last(carried: &Carried, scale: &Scale) -> Ltpc {
     }
 }
 
-/// Appends the packet that says as much.
-fn append(carried: &Carried, scale: &Scale, ets: Ns, frame: &mut Vec<u8>) {
-    let mut body = |bytes: &[u8]| {
-        frame.extend((bytes.len() as u16).to_be_bytes());
-        frame.extend(bytes);
-    };
-    match carried.kind {
-        Kind::Market | Kind::FirstLevel => body(full(carried, scale, ets).as_bytes()),
-        Kind::Index => body(index(carried, scale, ets).as_bytes()),
-        _ => body(last(carried, scale).as_bytes()),
+/// The packet of Kite's that says as much.
+enum Shown {
+    Full(Full),
+    Index(IndexFull),
+    Last(Ltpc),
+}
+
+impl Shown {
+    fn of(carried: &Carried, scale: &Scale, ets: Ns) -> Self {
+        match carried.kind {
+            Kind::Market | Kind::FirstLevel => Self::Full(full(carried, scale, ets)),
+            Kind::Index => Self::Index(index(carried, scale, ets)),
+            _ => Self::Last(last(carried, scale)),
+        }
+    }
+
+    fn body(&self) -> &[u8] {
+        match self {
+            Self::Full(packet) => packet.as_bytes(),
+            Self::Index(packet) => packet.as_bytes(),
+            Self::Last(packet) => packet.as_bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_integer_is_the_librarys() {
+        let mut state = 1_u64;
+        for _ in 0..200_000 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let small = (state >> 11) as f64 / 2_f64.powi((state % 53) as i32);
+            for value in [small, -small, small.floor() + 0.5]
+                .into_iter()
+                .filter(|value| value.abs() < LARGEST)
+            {
+                assert_eq!(nearest(value), value.round_ties_even() as i64, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_price_of_a_scale_comes_back_from_its_double() {
+        for divisor in [100.0, 10_000.0, 10_000_000.0] {
+            for number in (0..4_000_000_000_i64).step_by(3_999_971) {
+                assert_eq!(units(number as f64 / divisor, divisor), number);
+            }
+        }
+        assert_eq!(
+            (
+                units(f64::NAN, 100.0),
+                units(f64::INFINITY, 100.0),
+                units(1e300, 100.0)
+            ),
+            (0, 0, 0)
+        );
     }
 }

@@ -50,18 +50,17 @@ impl<'a> Fields<'a> {
         if self.rest.is_empty() {
             return Ok(None);
         }
-        let start = self.offset();
-        let tag = self.varint()?;
-        let bad_tag = DecodeError {
-            kind: DecodeErrorKind::BadTag,
-            offset: start,
+        let start = self.rest;
+        let (number, wire) = match *start {
+            // Numbers below 16 have a tag of one byte: all that the schema has.
+            [tag, ref rest @ ..] if tag < 0x80 => {
+                self.rest = rest;
+                (u32::from(tag >> 3), tag & 7)
+            }
+            _ => self.long_tag()?,
         };
-        let number = u32::try_from(tag >> 3).unwrap_or(0);
-        // Numbers begin at 1 and have 29 bits.
-        if number == 0 || number >> 29 != 0 {
-            return Err(bad_tag);
-        }
-        let value = match tag & 7 {
+        let value = match wire {
+            _ if number == 0 => return Err(self.bad_tag(start)),
             0 => Value::Varint(self.varint()?),
             1 => Value::Fixed64(u64::from_le_bytes(self.fixed()?)),
             2 => Value::Bytes(self.run()?),
@@ -69,9 +68,23 @@ impl<'a> Fields<'a> {
                 self.fixed::<4>()?;
                 Value::Fixed32
             }
-            _ => return Err(bad_tag),
+            _ => return Err(self.bad_tag(start)),
         };
         Ok(Some((number, value)))
+    }
+
+    /// A tag of several bytes; of a number beyond 29 bits, which there is not, the number is 0.
+    #[cold]
+    fn long_tag(&mut self) -> Result<(u32, u8), DecodeError> {
+        let tag = self.varint()?;
+        let number = u32::try_from(tag >> 3).unwrap_or(0);
+        Ok((if number >> 29 == 0 { number } else { 0 }, tag as u8 & 7))
+    }
+
+    #[cold]
+    fn bad_tag(&mut self, start: &'a [u8]) -> DecodeError {
+        self.rest = start;
+        self.failed(DecodeErrorKind::BadTag)
     }
 
     #[inline(always)]
