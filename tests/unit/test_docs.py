@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.parametrize("page", ["candles.md", "feed.md", "journal.md"])
+@pytest.mark.parametrize("page", ["candles.md", "feed.md", "journal.md", "upstox.md"])
 def test_the_code_of_a_page_runs_block_after_block(
     repository: Path, page: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tickloom._core import parse_upstox
+from tickloom._core import UpstoxDecoder, parse_upstox
 from tickloom.errors import DecodeError, SubscriptionLimit
 from tickloom.sources.upstox_login import authorize
 from tickloom.sources.upstox_wire import MARKET_INFO, MODES, STATUSES, Keys, Requests
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tickloom.ticker.account import TokenProvider
     from tickloom.ticker.messages import ConnectionEvent
 
-__all__ = ["LIMITS", "Upstox"]
+__all__ = ["LIMITS", "Upstox", "UpstoxDecoder", "parse_upstox"]
 
 URL = "https://api.upstox.com/v3/feed/market-data-feed/authorize"
 

@@ -10,6 +10,8 @@ use crate::wire::upstox::{Feed, Kind, Level, has};
 const MILLISECOND: i64 = 1_000_000;
 /// The broker's name of the day's candle.
 const DAY: &[u8] = b"1d";
+/// No day's volume is larger; as for ticks from elsewhere.
+const LARGEST: i64 = 1 << 53;
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Milliseconds of the wire as nanoseconds, 0 for none and for what cannot be a time.
@@ -71,7 +73,9 @@ impl Carried {
         if !matches!(feed.kind, Kind::None | Kind::Full) {
             self.kind = feed.kind;
         }
-        self.said |= feed.present;
+        let counted = feed.has(has::VTT) && (0..=LARGEST).contains(&feed.vtt);
+        // A volume that cannot be is as good as none.
+        self.said |= feed.present & !(has::VTT * u32::from(!counted));
         let copy = |bit: u32, target: &mut f64, value: f64| {
             if feed.has(bit) {
                 *target = value;
@@ -89,7 +93,7 @@ impl Carried {
         if feed.has(has::LTQ) {
             self.ltq = feed.ltq;
         }
-        if feed.has(has::VTT) {
+        if counted {
             self.volume = feed.vtt;
             self.volume_day = ist_day(if self.ltt == 0 { at } else { self.ltt });
         }
@@ -286,6 +290,21 @@ mod tests {
             carried.volume_at(&depth, 1_782_877_501 * 1_000_000_000),
             Volume::Known(500)
         );
+    }
+
+    #[test]
+    fn a_volume_that_cannot_be_is_none() {
+        let mut carried = Carried::default();
+        for vtt in [-1, LARGEST + 1, i64::MAX, i64::MIN] {
+            let feed = Feed {
+                kind: Kind::Market,
+                present: has::VTT,
+                vtt,
+                ..Feed::default()
+            };
+            carried.take(&feed, 0);
+            assert_eq!((carried.volume, carried.said), (0, 0));
+        }
     }
 
     #[test]
