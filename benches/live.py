@@ -4,14 +4,13 @@
 packets; the engine keeps seven intervals. Latency is from just before the server's send until the candles are updated:
 inside the callback, after the vendor's ticks went through the plain builder, or after the engine has applied the frame.
 CPU is the client process's, all threads. Each instrument is sent once after the subscription, as a broker does, and
-then twenty seconds of the market flat out, in which each opens its first bars. The measurement begins ten seconds later,
+then twenty seconds of the market flat out, in which each opens its first bars. Ten seconds later it begins to measure,
 when the client is done checking each packet's mode.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import statistics
 import subprocess
@@ -23,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 from benches import table
 from benches.frames import NS
 from benches.live_ends import FEW, INSTRUMENTS
-from benches.run import between_marks, machine
-from tickloom import _core
+from benches.run import begun, between_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,15 +121,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a few frames of each: whether it runs, no figures")
     options = parser.parse_args()
-    if _core.DEBUG_BUILD:
-        print("the installed core is a debug build, its figures mean nothing: make wheel", file=sys.stderr)
-        return 2
-    results: dict[str, Any] = {
-        "command": "python -m benches.live",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
-        "lines": [],
-    }
+    results: dict[str, Any] = {**begun("python -m benches.live"), "lines": []}
     for line in rows_of(1 if options.quick else options.turns, 20 if options.quick else 1):
         results["lines"].append(line)
         print(" ".join(table.live_cells(line)), flush=True)

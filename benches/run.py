@@ -43,6 +43,15 @@ def machine() -> dict[str, Any]:
     }
 
 
+def begun(command: str) -> dict[str, Any]:
+    """Where results of a command come from. Ends the program if they would mean nothing."""
+    if _core.DEBUG_BUILD:
+        print("the installed core is a debug build, its figures mean nothing: make wheel", file=sys.stderr)
+        raise SystemExit(2)
+    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    return {"command": command, "date": date, "machine": machine()}
+
+
 def python_figures(selection: list[str]) -> table.Figures:
     """Runs the Python benchmarks in a process of their own."""
     with tempfile.TemporaryDirectory() as folder:
@@ -100,14 +109,7 @@ def main() -> int:
     )
     parser.add_argument("--no-rust", action="store_true", help="leave the Rust benchmarks out")
     options = parser.parse_args()
-    if _core.DEBUG_BUILD:
-        print("the installed core is a debug build, its figures mean nothing: make wheel", file=sys.stderr)
-        return 2
-    results: dict[str, Any] = {
-        "command": "make bench",
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "machine": machine(),
-    }
+    results = begun("make bench")
     figures = python_figures(["-k", options.only] if options.only else [])
     results["lines"] = table.lines_of(figures)
     results["figures"] = figures

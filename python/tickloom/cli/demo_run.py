@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import time
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ LOOK_S = 0.02
 PATIENCE_S = 10.0
 
 
-class Run:
+class Run(abc.ABC):
     """One market, one engine, and the stopwatch around the engine alone."""
 
     timed = ""
@@ -51,9 +52,9 @@ class Run:
         """When the demo is over: later a bar of the hour would be closed too, or not, as fast as the machine is."""
         self.started_ns = time.perf_counter_ns()
 
+    @abc.abstractmethod
     def play(self, speed: float) -> Generator[None]:
         """The whole session, `speed` market seconds a real second (0: unpaced). Yields when time has passed."""
-        raise NotImplementedError
 
     def path(self) -> str:
         """What the frames came over; empty if over nothing."""

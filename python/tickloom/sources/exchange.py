@@ -139,6 +139,11 @@ class Exchange(Levers):
         """The time at the exchange, nanoseconds UTC: the clock that its stamps are read from."""
         return self._floor.now_ns()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it sends nothing to anyone, by `silence`."""
+        return self._floor.is_silent
+
     # Life.
 
     def __enter__(self) -> Self:

@@ -194,6 +194,11 @@ class Floor:
 
     # Faults.
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is sent to anyone."""
+        return self._silent
+
     def silence(self, seconds: float | None) -> None:
         """Nothing is sent to anyone for so long; None: until `silence(0)`."""
         if self._silence is not None:

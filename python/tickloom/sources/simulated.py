@@ -62,6 +62,9 @@ class Simulator:
 
     def clock(self) -> int:
         """The market's time as the exchange told it last, ns UTC; 0 before it did."""
+        if self.exchange.is_silent and (told_ns := self._clock()):
+            # It tells nobody any more, and time goes on.
+            return max(told_ns, self.exchange.market_time_ns())
         return self._clock()
 
     async def run(self, sink: Sink) -> None:
