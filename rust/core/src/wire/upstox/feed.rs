@@ -315,6 +315,25 @@ impl<'a> Feed<'a> {
     #[inline(always)]
     fn read_market(&mut self, market: Span<'a>) -> Result<(), DecodeError> {
         let mut fields = Fields::of(market);
+        if let Some(ltpc) = fields.bytes(0x0a) {
+            self.read_ltpc(ltpc)?;
+        }
+        if let Some(levels) = fields.bytes(0x12) {
+            self.read_levels(levels)?;
+        }
+        if let Some(greeks) = fields.bytes(0x1a) {
+            self.read_greeks(greeks)?;
+        }
+        if let Some(candles) = fields.bytes(0x22) {
+            self.read_candles(candles)?;
+        }
+        let bit = |found: bool, bit: u32| if found { bit } else { 0 };
+        self.present |= bit(fields.double(0x29, &mut self.atp), has::ATP)
+            | bit(fields.integer(0x30, &mut self.vtt), has::VTT)
+            | bit(fields.double(0x39, &mut self.oi), has::OI)
+            | bit(fields.double(0x41, &mut self.iv), has::IV)
+            | bit(fields.double(0x49, &mut self.tbq), has::TBQ)
+            | bit(fields.double(0x51, &mut self.tsq), has::TSQ);
         while let Some((number, value)) = fields.next()? {
             let found = match (number, value) {
                 (1, Value::Bytes(ltpc)) => {
@@ -392,6 +411,11 @@ impl<'a> Feed<'a> {
     fn read_ltpc(&mut self, ltpc: Span<'a>) -> Result<(), DecodeError> {
         self.present |= has::LTPC;
         let mut fields = Fields::of(ltpc);
+        let bit = |found: bool, bit: u32| if found { bit } else { 0 };
+        self.present |= bit(fields.double(0x09, &mut self.ltp), has::LTP)
+            | bit(fields.integer(0x10, &mut self.ltt), has::LTT)
+            | bit(fields.integer(0x18, &mut self.ltq), has::LTQ)
+            | bit(fields.double(0x21, &mut self.cp), has::CP);
         while let Some(field) = fields.next()? {
             let found = match field {
                 (1, value) if double(&mut self.ltp, value) => has::LTP,
@@ -409,6 +433,11 @@ impl<'a> Feed<'a> {
     fn read_levels(&mut self, levels: Span<'a>) -> Result<(), DecodeError> {
         self.present |= has::DEPTH;
         let mut fields = Fields::of(levels);
+        while let Some(quote) = fields.bytes(0x0a) {
+            let mut level = Level::default();
+            level.read(quote)?;
+            self.push_level(level);
+        }
         while let Some(field) = fields.next()? {
             if let (1, Value::Bytes(quote)) = field {
                 let mut level = Level::default();
@@ -422,6 +451,11 @@ impl<'a> Feed<'a> {
     fn read_candles(&mut self, candles: Span<'a>) -> Result<(), DecodeError> {
         self.present |= has::OHLC;
         let mut fields = Fields::of(candles);
+        while let Some(candle) = fields.bytes(0x0a) {
+            let mut ohlc = Ohlc::default();
+            ohlc.read(candle)?;
+            self.push_ohlc(ohlc);
+        }
         while let Some(field) = fields.next()? {
             if let (1, Value::Bytes(candle)) = field {
                 let mut ohlc = Ohlc::default();
@@ -435,6 +469,11 @@ impl<'a> Feed<'a> {
     fn read_greeks(&mut self, greeks: Span<'a>) -> Result<(), DecodeError> {
         self.present |= has::GREEKS;
         let mut fields = Fields::of(greeks);
+        for (at, greek) in self.greeks.iter_mut().enumerate() {
+            if fields.double(9 + 8 * at as u8, greek) {
+                self.present |= has::DELTA << at;
+            }
+        }
         while let Some((number, value)) = fields.next()? {
             if let (at @ 1..=5, Value::Fixed64(bits)) = (number, value) {
                 self.greeks[at as usize - 1] = f64::from_bits(bits);
@@ -449,6 +488,10 @@ impl Level {
     #[inline(always)]
     fn read(&mut self, quote: Span<'_>) -> Result<(), DecodeError> {
         let mut fields = Fields::of(quote);
+        fields.integer(0x08, &mut self.bid_quantity);
+        fields.double(0x11, &mut self.bid_price);
+        fields.integer(0x18, &mut self.ask_quantity);
+        fields.double(0x21, &mut self.ask_price);
         while let Some(field) = fields.next()? {
             match field {
                 (1, value) => _ = integer(&mut self.bid_quantity, value),
@@ -466,6 +509,15 @@ impl<'a> Ohlc<'a> {
     #[inline(always)]
     fn read(&mut self, candle: Span<'a>) -> Result<(), DecodeError> {
         let mut fields = Fields::of(candle);
+        if let Some(interval) = fields.bytes(0x0a) {
+            self.interval = interval.bytes;
+        }
+        fields.double(0x11, &mut self.open);
+        fields.double(0x19, &mut self.high);
+        fields.double(0x21, &mut self.low);
+        fields.double(0x29, &mut self.close);
+        fields.integer(0x30, &mut self.volume);
+        fields.integer(0x38, &mut self.ts);
         while let Some(field) = fields.next()? {
             match field {
                 (1, Value::Bytes(interval)) => self.interval = interval.bytes,
