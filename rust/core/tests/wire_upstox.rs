@@ -313,7 +313,7 @@ fn any_feed() -> impl Strategy<Value = Feed<'static>> {
             ];
             let kind = kinds[usize::from(shape)];
             let last = has::LTPC | has::LTP | has::LTT | has::LTQ | has::CP;
-            let greeks = has::GREEKS | has::DELTA * 31;
+            let greeks = has::GREEKS | (has::DELTA * 31);
             let option = last | greeks | has::VTT | has::OI | has::IV | has::DEPTH;
             let allowed = has::MODE
                 | match kind {

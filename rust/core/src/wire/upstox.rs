@@ -18,6 +18,8 @@ pub mod emit;
 mod feed;
 mod fields;
 mod message;
+mod parts;
 
-pub use feed::{Feed, Few, Kind, Level, MOST_LEVELS, MOST_OHLC, Ohlc, has};
+pub use feed::Feed;
 pub use message::{Feeds, Message, Statuses, kind, message};
+pub use parts::{Few, Kind, Level, MOST_LEVELS, MOST_OHLC, Ohlc, has};

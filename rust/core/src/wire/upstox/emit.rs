@@ -1,6 +1,7 @@
 //! Stage 1, wire: the inverse of the walk, feeds to bytes: what tests, fuzzers and the simulated exchange send.
 
-use super::feed::{Feed, Kind, Level, Ohlc, has};
+use super::feed::Feed;
+use super::parts::{Kind, Level, Ohlc, has};
 
 /// Builds one message, in the order in which the fields are numbered.
 ///

@@ -101,9 +101,8 @@ impl<'a> Feeds<'a> {
     #[inline]
     pub fn next(&mut self, feed: &mut Feed<'a>) -> Option<Result<(), DecodeError>> {
         loop {
-            match self.0.next().ok()?? {
-                (2, Value::Bytes(entry)) => return Some(feed.read_entry(entry)),
-                _ => {}
+            if let (2, Value::Bytes(entry)) = self.0.next().ok()?? {
+                return Some(feed.read_entry(entry));
             }
         }
     }
