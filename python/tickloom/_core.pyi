@@ -16,8 +16,8 @@ from tickloom.errors import DecodeError
 
 __all__ = [
     "DEBUG_BUILD", "Bar", "Candles", "ClosedBar", "Engine", "JournalCursor", "JournalWriter", "Market", "MarketEvents",
-    "Panel", "PriceScales", "Sessions", "Tick", "TickBatch", "parse",
-    "read_columns",
+    "Panel", "PriceScales", "Sessions", "Tick", "TickBatch", "UpstoxDecoder", "UpstoxMessage", "parse",
+    "parse_upstox", "read_columns",
 ]  # fmt: skip
 
 DEBUG_BUILD: Final[bool]
@@ -176,19 +176,17 @@ class Engine:
     def intervals(self) -> list[str]:
         """Canonical names of what is kept, those without time last."""
     def apply(self, frame: Buffer, received_ns: int = 0) -> TickBatch:
-        """Parses one binary frame, aggregates it, and gives its ticks (kite-protocol §4).
-
-        `received_ns`: nanoseconds UTC, 0 if unknown. Raises DecodeError if not one packet could be read.
-        """
+        """Parses one binary frame, aggregates it, and gives its ticks (kite-protocol §4). `received_ns`: nanoseconds
+        UTC, 0 if unknown. Raises DecodeError if not one packet could be read."""
+    def apply_upstox(self, decoder: UpstoxDecoder, message: Buffer, received_ns: int = 0) -> TickBatch:
+        """The same for a message of Upstox's feed; the ticks are shown in Kite's layout (docs/upstox.md)."""
     def track(
         self, token: int, symbol: str | None = None, session: str | None = None, *, tick_size: float | None = None,
         divisor: int | None = None, baseline_volume: int | None = None,
     ) -> None:  # fmt: skip
-        """Names an instrument, or says what would else be taken from its segment.
-
-        `session` is a class of docs/sessions.md, `tick_size` is in money (R21), `divisor` units are one rupee,
-        `baseline_volume` is the day's volume before its first tick (R12). Only the symbol can change later.
-        """
+        """Names an instrument, or says what would else be taken from its segment: `session` is a class of
+        docs/sessions.md, `tick_size` is in money (R21), `divisor` units are one rupee, `baseline_volume` is the
+        day's volume before its first tick (R12). Only the symbol can change later."""
     def push(
         self, token: int, price: float, *, time_ns: int | None, quantity: int | None = None,
         cumulative_volume: int | None = None, oi: int | None = None, received_ns: int | None = None,
@@ -202,11 +200,8 @@ class Engine:
         self, token: int | ArrayLike, price: ArrayLike, *, time_ns: ArrayLike, quantity: ArrayLike | None = None,
         cumulative_volume: ArrayLike | None = None, oi: ArrayLike | None = None,
     ) -> int:  # fmt: skip
-        """Pushes whole columns as history, oldest first, and gives the number of rows: all of them, or none.
-
-        1-D, of one length: `price` any real dtype; `time_ns` and `token` integers; the others integers or whole
-        floats. A bad row is named by a ValueError before any is taken, a bad dtype by a TypeError.
-        """
+        """Pushes whole 1-D columns as history, oldest first, and gives the number of rows: all of them, or none.
+        A bad row is named by a ValueError before any is taken, a bad dtype by a TypeError."""
     def advance(self, now_ns: int) -> int:
         """Tells the time on the clock of `received_ns`, so that bars close though nothing arrives (R25). Gives the
         number of bars that it sealed; a time before an earlier one does nothing."""
@@ -399,3 +394,27 @@ class Sessions:
     def bars(
         self, class_: str, day: int, interval: str | timedelta, *, anchor: str = "leg", tail: str = "stub"
     ) -> list[_Span]: ...  # fmt: skip
+
+@final
+class UpstoxDecoder:
+    """Instrument keys, the tokens that stand for them, and what was said of each last: for one engine."""
+
+    def __new__(cls) -> Self: ...
+    def track(self, key: str, token: int) -> None: ...
+    def tokens(self) -> dict[str, int]: ...
+    def __len__(self) -> int: ...
+
+@final
+class UpstoxMessage:
+    """One message of Upstox's feed; `current_ts` is milliseconds, `market` segment -> status, 2 is open."""
+
+    kind: Final[str]
+    current_ts: Final[int]
+    rejected: Final[int]
+    excess: Final[int]
+    market: Final[dict[str, int]]
+    def to_dicts(self) -> list[dict[str, Any]]: ...
+    def __len__(self) -> int: ...
+
+def parse_upstox(frame: Buffer) -> UpstoxMessage:
+    """Decodes one message of Upstox's feed. Raises DecodeError if it is cut or broken (docs/upstox.md)."""

@@ -80,7 +80,10 @@ class Feed(Warming):
         self.source = source
         self._symbols = Symbols(self._engine, source, symbols, watchlists)
         self._hub = Hub(self._engine)
-        self._reader = Reader(self._engine, self._hub, wanted=self._wanted, stale_after=stale_after)
+        self._reader = Reader(
+            self._engine, self._hub, wanted=self._wanted, stale_after=stale_after,
+            decoder=getattr(source, "decoder", None),
+        )  # fmt: skip
         self._orders = Orders()
         super().__init__(self._engine, self._hub, self._symbols, queue, policy, options.get("scales"), self._orders)
         self._inline = Inline(self._audience, self._reader.lags.receive_to_callback) if inline else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tickloom.errors import DecodeError
@@ -17,7 +18,7 @@ from tickloom.ticker.messages import parse_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tickloom._core import Engine
+    from tickloom._core import Engine, UpstoxDecoder
     from tickloom.feed.outlets import Hub
     from tickloom.history.base import Minutes
     from tickloom.sources.pushed import PushedTicks
@@ -50,11 +51,12 @@ class Reader:
     """
 
     def __init__(
-        self, engine: Engine, hub: Hub, *, wanted: Callable[[], Iterable[int]], stale_after: float | None
-    ) -> None:
+        self, engine: Engine, hub: Hub, *, wanted: Callable[[], Iterable[int]], stale_after: float | None,
+        decoder: UpstoxDecoder | None = None,
+    ) -> None:  # fmt: skip
         self.engine = engine
         self.wanted = wanted
-        self._apply = engine.apply
+        self._apply = engine.apply if decoder is None else partial(engine.apply_upstox, decoder)
         self.hub = hub
         self.lags = Lags.empty()
         self.rate = Rate()

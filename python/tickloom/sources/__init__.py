@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from tickloom.sources.recorder import Recorder
     from tickloom.sources.replay import Replay
     from tickloom.sources.simulated import Simulator
+    from tickloom.sources.upstox import Upstox
 
 __all__ = [
     "Kite", "Market", "Polling", "PushedTick", "PushedTicks", "Quote", "Recorder", "Replay", "Simulator", "Sink",
-    "Source",
+    "Source", "Upstox",
 ]  # fmt: skip
 
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "Simulator": "simulated",
     "Sink": "base",
     "Source": "base",
+    "Upstox": "upstox",
 }
 
 

@@ -7,9 +7,10 @@ import contextlib
 import inspect
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
-from tickloom.ticker.credentials import Credentials
+from tickloom.ticker.credentials import Credentials, blank, secrets_of
 from tickloom.ticker.dial import in_thread
 from tickloom.ticker.failures import Failure, Kind
 
@@ -35,6 +36,7 @@ class Account:
         self._limited_wait = limited_wait
         self._refused: set[Credentials] = set()
         self._known = {credentials}  # a token that was replaced may still be good
+        self._hidden: deque[str] = deque(maxlen=32)
         self._limited_until = 0.0
         self._proven = False
         self._gate = asyncio.Lock()
@@ -84,7 +86,13 @@ class Account:
         """The text without any secret that this account ever had: a server may quote them."""
         for credentials in self._known:
             text = credentials.redact(text)
+        for secret in self._hidden:
+            text = blank(text, secret)
         return text
+
+    def hide(self, url: str) -> None:
+        """Take what the query of a URL holds for a secret from now on."""
+        self._hidden.extend(secret for secret in secrets_of(url) if secret not in self._hidden)
 
     def replace(self, credentials: Credentials) -> bool:
         """Take other credentials; whether they are worth an attempt."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from tickloom.errors import AuthenticationFailed
-from tickloom.ticker import dial, messages
+from tickloom.ticker import dial
 from tickloom.ticker.account import Account
 from tickloom.ticker.credentials import Credentials
+from tickloom.ticker.dialect import KITE
 from tickloom.ticker.link import Link
 from tickloom.ticker.settings import Settings
 from tickloom.ticker.shards import Shards
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tickloom.ticker.account import TokenProvider
+    from tickloom.ticker.dialect import Dialect
     from tickloom.ticker.messages import ConnectionEvent
 
 __all__ = ["Credentials", "Settings", "Sink", "TickerClient"]
@@ -55,16 +57,18 @@ class TickerClient:
     `market_open`, called with the time in UTC nanoseconds, tells whether ticks are to be expected; without it only
     silence counts, and a connection that sends nothing but heartbeats passes for a quiet market.
     `clock` gives the time, in UTC nanoseconds, of what arrives and happens: another one than the computer's for a
-    market that runs at another time. Time-outs do not depend on it.
+    market that runs at another time. Time-outs do not depend on it. `dialect` is the broker's way of speaking.
     """
 
     def __init__(
         self, url: str, *, credentials: Credentials | Sequence[Credentials], settings: Settings | None = None,
         token_provider: TokenProvider | None = None, ssl_context: ssl.SSLContext | None = None,
         market_open: Callable[[int], bool] | None = None, clock: Callable[[], int] = time.time_ns,
+        dialect: Dialect = KITE,
     ) -> None:  # fmt: skip
         """`url` is the base, such as ``wss://ws.kite.trade``. Raises ValueError for one that cannot be used."""
         self.url = url
+        self.dialect = dialect
         self.settings = settings if settings is not None else Settings()
         keys = [credentials] if isinstance(credentials, Credentials) else list(credentials)
         if not keys:
@@ -135,8 +139,8 @@ class TickerClient:
         hold so many; then nothing has changed.
         """
         self._check_thread()
-        if mode not in messages.MODES:
-            raise ValueError(f"mode must be one of {', '.join(messages.MODES)}: {mode!r}")
+        if mode not in self.dialect.modes:
+            raise ValueError(f"mode must be one of {', '.join(self.dialect.modes)}: {mode!r}")
         for number, placed in self._shards.add(tokens, mode).items():
             if self._finished is None:
                 continue

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import hmac
 from typing import NoReturn
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-__all__ = ["Credentials"]
+__all__ = ["Credentials", "blank", "secrets_of"]
 
 _SHORTEST = 6
+
+
+def blank(text: str, secret: str) -> str:
+    """The text without a secret, should somebody have put it there, cut off at its end or not."""
+    # One of a few letters is a test's, and would blank out half of every word.
+    if len(secret) < _SHORTEST:
+        return text
+    for spelling in {secret, urlencode({"": secret})[1:]}:
+        text = text.replace(spelling, "***")
+        # A close has room for 123 bytes: what quotes the address there ends in the midst of it.
+        for length in range(len(spelling) - 1, _SHORTEST - 1, -1):
+            if text.endswith(spelling[:length]):
+                text = f"{text[:-length]}***"
+                break
+    return text
+
+
+def secrets_of(url: str) -> list[str]:
+    """The values in the query of a URL."""
+    return [value for _, value in parse_qsl(urlsplit(url).query)]
 
 
 class Credentials:
@@ -33,6 +53,11 @@ class Credentials:
         """The key, in clear text."""
         return self.__api_key
 
+    @property
+    def access_token(self) -> str:
+        """The token, in clear text."""
+        return self.__access_token
+
     def with_token(self, access_token: str) -> Credentials:
         """The same key with another token."""
         return Credentials(self.__api_key, access_token)
@@ -46,16 +71,7 @@ class Credentials:
     def redact(self, text: str) -> str:
         """The text without the key and the token, should somebody have put them there, cut off at its end or not."""
         for secret in (self.__access_token, self.__api_key):
-            # One of a few letters is a test's, and would blank out half of every word.
-            if len(secret) < _SHORTEST:
-                continue
-            for spelling in {secret, urlencode({"": secret})[1:]}:
-                text = text.replace(spelling, "***")
-                # A close has room for 123 bytes: what quotes the address there ends in the midst of it.
-                for length in range(len(spelling) - 1, _SHORTEST - 1, -1):
-                    if text.endswith(spelling[:length]):
-                        text = f"{text[:-length]}***"
-                        break
+            text = blank(text, secret)
         return text
 
     def __eq__(self, other: object) -> bool:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import picows
 
-from tickloom.ticker.failures import Failure, Kind, from_status
+from tickloom.ticker.failures import Failure, Kind, Refused, from_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["connect_socket", "failure_of", "in_thread", "last_byte_age", "resolve", "verifies"]
+__all__ = ["connect_socket", "failure_of", "in_thread", "last_byte_age", "resolve", "seconds", "verifies"]
 
 T = TypeVar("T")
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})")
@@ -120,6 +120,8 @@ def last_byte_age(transport: picows.WSTransport) -> float | None:
 def failure_of(error: BaseException) -> Failure:
     """What an exception of an attempt to connect means. Its text is used only where it cannot hold the URL."""
     match error:
+        case Refused():
+            return error.failure
         case picows.WSHandshakeError():
             return _refused_upgrade(error)
         case socket.gaierror():
@@ -145,10 +147,10 @@ def _refused_upgrade(error: picows.WSHandshakeError) -> Failure:
     if status is None:
         return Failure(Kind.SERVER, "the server's answer is not HTTP")
     wish = RETRY_AFTER.search(head)
-    return from_status(int(status[1]), None if wish is None else _seconds(wish[1].decode("latin-1").strip()))
+    return from_status(int(status[1]), None if wish is None else seconds(wish[1].decode("latin-1").strip()))
 
 
-def _seconds(wish: str) -> float | None:
+def seconds(wish: str) -> float | None:
     """Retry-After: seconds, or a date."""
     if wish.isascii() and wish.isdigit():
         return float(wish[:9])

@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Failure", "Kind", "from_close", "from_status"]
+__all__ = ["Failure", "Kind", "Refused", "from_close", "from_status"]
 
 
 class Kind(Enum):
@@ -66,6 +66,14 @@ class Failure:
     reason: str
     code: int | None = None
     retry_after: float | None = None
+
+
+class Refused(Exception):
+    """The broker was asked where to connect, and did not say."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
 
 
 def from_status(status: int, retry_after: float | None = None) -> Failure:

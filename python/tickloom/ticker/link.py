@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tickloom.ticker.client import Sink, TickerClient
+    from tickloom.ticker.credentials import Credentials
 
 __all__ = ["Link"]
 
@@ -41,7 +42,8 @@ class Link:
         self.number = number
         self.settings = client.settings
         self.account = client.account_of(number)
-        self.protocol = Connection(client.settings, draw=random.random)
+        self.dialect = client.dialect
+        self.protocol = Connection(client.settings, draw=random.random, dialect=client.dialect)
         self.sink_errors = 0
         self.clock = client.clock
         self._client = client
@@ -138,7 +140,8 @@ class Link:
     def _carry_out(self, action: Action) -> None:
         match action:
             case Send(text):
-                self._transport().send(picows.WSMsgType.TEXT, text)
+                kind = picows.WSMsgType.BINARY if self.dialect.binary else picows.WSMsgType.TEXT
+                self._transport().send(kind, text.encode())
             case Notify():
                 self._notify(action)
             case Ping():
@@ -162,7 +165,7 @@ class Link:
                 credentials = self.account.credentials
                 failure = self.account.objection()
                 if failure is None:
-                    listener = await self._connect(credentials.url(self._client.url))
+                    listener = await self._connect(await self._address(credentials))
             if failure is None:
                 failure = await _end_of(listener)
         except Exception as error:  # noqa: BLE001 - each has its row in the table of failures
@@ -172,6 +175,13 @@ class Link:
         redacted = Failure(failure.kind, self.account.redact(failure.reason), failure.code, failure.retry_after)
         self.protocol.handle_lost(time.monotonic(), redacted)
         self.pump()
+
+    async def _address(self, credentials: Credentials) -> str:
+        client, patience = self._client, self.settings.connect_timeout
+        address = await self.dialect.address(client.url, credentials, client.tls, patience)
+        # What the broker gave us for this attempt is as secret as what we had.
+        self.account.hide(address)
+        return address
 
     async def _connect(self, url: str) -> Listener:
         listener = Listener(self)
@@ -185,7 +195,7 @@ class Link:
             logger_name=transport_log,
             enable_auto_pong=False,
             max_frame_size=settings.max_frame_size,
-            extra_headers={"X-Kite-Version": "3"},
+            extra_headers=dict(self.dialect.headers),
             max_redirects=0,
             proxy=settings.proxy,
             socket_factory=None if settings.proxy else self._dial,

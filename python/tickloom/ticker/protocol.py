@@ -24,12 +24,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tickloom.ticker.actions import Action, Connect, Disconnect, Notify, Ping, Renew, Send
+from tickloom.ticker.dialect import KITE
 from tickloom.ticker.failures import Failure, Kind
 from tickloom.ticker.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tickloom.ticker.dialect import Dialect
     from tickloom.ticker.messages import State
     from tickloom.ticker.settings import Settings
 
@@ -51,12 +53,13 @@ HOPELESS = {Kind.REDIRECT, Kind.REFUSED}
 class Connection:
     """The life of one connection, from `start` to `stop`, over as many attempts as it takes."""
 
-    def __init__(self, settings: Settings, *, draw: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, *, draw: Callable[[], float], dialect: Dialect = KITE) -> None:
         self.settings = settings
-        self.subscriptions = Subscriptions(settings)
+        self.subscriptions = Subscriptions(settings, dialect)
         self.connects = 0
         """Times that a connection was made."""
         self._draw = draw
+        self._is_tick = dialect.is_tick
         self._backoff = settings.backoff
         self._state: State = STOPPED
         self._actions: list[Action] = []
@@ -152,7 +155,7 @@ class Connection:
         """
         self._byte_at = now
         self._served = True
-        if len(frame) > 1:
+        if self._is_tick(frame):
             self._tick_at = now
             if now < self._look_until:
                 return self._look(now, frame)

@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tickloom.ticker import messages
+from tickloom.ticker.dialect import KITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tickloom.ticker.dialect import Dialect
     from tickloom.ticker.settings import Settings
 
 __all__ = ["Subscriptions"]
@@ -34,8 +36,9 @@ class _Claim:
 class Subscriptions:
     """Tokens and their modes on one connection. Tells what to send; the caller sends it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, dialect: Dialect = KITE) -> None:
         self._settings = settings
+        self._dialect = dialect
         self._desired: dict[int, str] = {}
         self._claims: dict[int, _Claim] = {}
         self._changed: dict[int, None] = {}  # a set that keeps its order
@@ -90,8 +93,9 @@ class Subscriptions:
     def reconcile(self, now: float) -> list[str]:
         """The texts that make the server's table the desired one, given what it was told before."""
         gone: list[int] = []
-        fresh: dict[str, list[int]] = {mode: [] for mode in messages.MODES}
-        moved: dict[str, list[int]] = {mode: [] for mode in messages.MODES}
+        dialect = self._dialect
+        fresh: dict[str, list[int]] = {mode: [] for mode in dialect.modes}
+        moved: dict[str, list[int]] = {mode: [] for mode in dialect.modes}
         for token in self._changed:
             mode, claim = self._desired.get(token), self._claims.get(token)
             if mode is None:
@@ -103,13 +107,12 @@ class Subscriptions:
                 moved[mode].append(token)
         self._changed.clear()
         size = self._settings.chunk
-        texts = [messages.unsubscribe(chunk) for chunk in messages.chunks(gone, size)]
-        for mode in messages.MODES:
-            # A bare subscribe streams in quote mode, so the mode follows each chunk at once, quote included: the
-            # server may remember the token in another one.
+        texts = [text for chunk in messages.chunks(gone, size) for text in dialect.unsubscribe(chunk)]
+        for mode in dialect.modes:
             for chunk in messages.chunks(fresh[mode], size):
-                texts += [messages.subscribe(chunk), messages.set_mode(mode, chunk)]
-            texts += [messages.set_mode(mode, chunk) for chunk in messages.chunks(moved[mode], size)]
+                texts += dialect.subscribe(chunk, mode)
+            for chunk in messages.chunks(moved[mode], size):
+                texts += dialect.set_mode(chunk, mode)
             self._claim(fresh[mode], mode, now)
             self._claim(moved[mode], mode, now)
         for token in gone:
@@ -131,11 +134,10 @@ class Subscriptions:
     def observe(self, now: float, frame: bytes) -> None:
         """Compare a frame's packets with what was asked for. Afterwards `changed` says whether there is a repair."""
         claims, seen = self._claims, self._seen
-        for length, token in messages.packets(frame):
-            mode = messages.MODE_OF_LENGTH.get(length)
-            if mode is None:
-                continue
+        for shown, token in self._dialect.observe(frame):
             claim = claims.get(token)
+            # What does not tell its mode is taken for the one that was asked for.
+            mode = shown or (claim.mode if claim is not None else None) or self._dialect.modes[-1]
             if claim is None:
                 self._stray(token, mode, now)
                 continue

@@ -11,6 +11,7 @@ mod panel;
 mod push;
 mod recorded;
 mod snap;
+mod upstox;
 
 use crate::aggregate::{Book, Options, Tally};
 use crate::interval::Interval;
@@ -24,6 +25,7 @@ use board::Raw;
 pub use history::{JoinError, RowFault};
 pub use panel::{Fill, Panel};
 pub use push::{PushError, Pushed};
+pub use upstox::Applied;
 
 /// A token that is not tracked yet, or a packet without one.
 const NO_SLOT: u32 = u32::MAX;

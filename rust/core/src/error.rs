@@ -10,10 +10,16 @@ pub enum DecodeErrorKind {
     ShortHeader,
     /// The frame ends inside a packet's length field.
     TruncatedLength,
-    /// The frame ends inside a packet's body.
+    /// The frame ends inside a packet's body, a protobuf message inside a field.
     TruncatedBody,
     /// Bytes follow the last packet that the count announced.
     TrailingBytes,
+    /// A protobuf message ends inside a varint.
+    TruncatedVarint,
+    /// A protobuf varint of more than ten bytes.
+    LongVarint,
+    /// A protobuf field of number 0, a group, or of a wire type that there is not.
+    BadTag,
 }
 
 /// A frame that could not be read whole: the kind, and the byte offset where reading stopped.
@@ -32,6 +38,9 @@ impl DecodeErrorKind {
             Self::TruncatedLength => "truncated_length",
             Self::TruncatedBody => "truncated_body",
             Self::TrailingBytes => "trailing_bytes",
+            Self::TruncatedVarint => "truncated_varint",
+            Self::LongVarint => "long_varint",
+            Self::BadTag => "bad_tag",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! which columns count. Times are nanoseconds since the Unix epoch, UTC, 0 for none (R1).
 
 mod scalar;
+pub mod upstox;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 

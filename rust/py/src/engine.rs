@@ -215,6 +215,11 @@ impl PyEngine {
 }
 
 impl PyEngine {
+    /// The price table that was given, if one was.
+    pub fn scales(&self) -> Option<Arc<ScaleTable>> {
+        self.scales.clone()
+    }
+
     fn series_of(&self, interval: &Bound<'_, PyAny>) -> PyResult<usize> {
         let wanted = options::series(interval)?;
         self.names.iter().position(|kept| *kept == wanted).ok_or_else(|| {

@@ -20,6 +20,7 @@ mod sessions;
 mod table;
 mod tick;
 mod transforms;
+mod upstox;
 mod view;
 
 use pyo3::prelude::*;
@@ -53,4 +54,6 @@ mod _core {
     use crate::sessions::Sessions;
     #[pymodule_export]
     use crate::table::read_columns;
+    #[pymodule_export]
+    use crate::upstox::{UpstoxDecoder, UpstoxMessage, parse_upstox};
 }

@@ -5,6 +5,7 @@ use std::{env, fs, path::Path};
 use tickloom_core::journal::{IndexEntry, Raw, Record, file_header, footer};
 use tickloom_core::wire::kite::emit::FrameBuilder;
 use tickloom_core::wire::kite::packet::{Depth20, Full, IndexFull, IndexQuote, Level, Ltp, Ltpc, Quote};
+use tickloom_core::wire::upstox::{self, Feed, Kind, Ohlc, emit, has, kind};
 
 fn full(token: u32) -> Full {
     let level = |n: u32| Level {
@@ -178,6 +179,99 @@ fn journals() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Messages of Upstox's: a snapshot, a live one with every shape, one that is cut, and the status of the market.
+fn messages() -> Vec<(&'static str, Vec<u8>)> {
+    let open = 1_782_877_500_000;
+    let last = has::LTPC | has::LTP | has::LTT | has::LTQ | has::CP;
+    let market = |key: &'static [u8], seconds: i64, vtt: i64| {
+        let mut feed = Feed {
+            key,
+            kind: Kind::Market,
+            present: last | has::ATP | has::VTT | has::OI | has::TBQ | has::TSQ | has::MODE,
+            mode: 1,
+            ltp: 100.05 + seconds as f64 / 20.0,
+            ltt: open + 1_000 * seconds,
+            ltq: 5,
+            cp: 99.0,
+            atp: 100.0,
+            vtt,
+            oi: 75.0,
+            tbq: 1e5,
+            tsq: 2e5,
+            ..Feed::default()
+        };
+        for n in 1..=5 {
+            feed.push_level(upstox::Level {
+                bid_quantity: 75 * n,
+                bid_price: 100.0 - n as f64 / 20.0,
+                ask_quantity: 50 * n,
+                ask_price: 100.1 + n as f64 / 20.0,
+            });
+        }
+        for (interval, ts) in [
+            (&b"1d"[..], open - 33_300_000),
+            (b"I1", open - 60_000),
+            (b"I1", open),
+        ] {
+            feed.push_ohlc(Ohlc {
+                interval,
+                open: 100.0,
+                high: 110.0,
+                low: 90.0,
+                close: 100.0,
+                volume: vtt,
+                ts,
+            });
+        }
+        feed
+    };
+    let index = Feed {
+        key: b"NSE_INDEX|Nifty 50",
+        kind: Kind::Index,
+        present: last,
+        ltp: 25_012.3,
+        ltt: open,
+        ..Feed::default()
+    };
+    let mut option = Feed {
+        key: b"NSE_FO|1",
+        kind: Kind::FirstLevel,
+        present: last | has::GREEKS | has::DELTA | has::VTT | has::OI | has::IV,
+        ltp: 12.5,
+        ltt: open + 500,
+        vtt: 75,
+        oi: 150.0,
+        iv: 0.25,
+        greeks: [0.5, 0.0, 0.0, 0.0, 0.0],
+        ..Feed::default()
+    };
+    option.push_level(upstox::Level::default());
+    let bare = Feed {
+        key: b"NSE_EQ|A",
+        kind: Kind::Ltpc,
+        present: last,
+        ltp: 101.0,
+        ..Feed::default()
+    };
+    let at = |seconds: i64| market(b"NSE_EQ|A", seconds, 1_000 + 10 * seconds);
+    let initial = emit::message(kind::INITIAL_FEED, [&at(-2), &index], open - 1_000, &[]);
+    let live = emit::message(
+        kind::LIVE_FEED,
+        [&at(3), &option, &index, &bare],
+        open + 4_000,
+        &[],
+    );
+    let later = emit::message(kind::LIVE_FEED, [&at(80)], open + 81_000, &[]);
+    let info = emit::message(kind::MARKET_INFO, [], open, &[(b"NSE_EQ", 2), (b"NSE_FO", 9)]);
+    vec![
+        ("cut", live[..live.len() - 150].to_vec()),
+        ("info", info),
+        ("initial", initial),
+        ("later", later),
+        ("live", live),
+    ]
+}
+
 fn main() {
     let folder = env::args().nth(1).expect("usage: seeds FOLDER");
     for (target, seeds) in [
@@ -185,6 +279,7 @@ fn main() {
         ("frame", frames()),
         ("journal", journals()),
         ("roundtrip", scripts()),
+        ("upstox", messages()),
     ] {
         let folder = Path::new(&folder).join(target);
         fs::create_dir_all(&folder).expect("the folder can be made");
