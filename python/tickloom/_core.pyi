@@ -16,8 +16,8 @@ from tickloom.errors import DecodeError
 
 __all__ = [
     "DEBUG_BUILD", "Bar", "Candles", "ClosedBar", "Engine", "JournalCursor", "JournalWriter", "Market", "MarketEvents",
-    "Panel", "PriceScales", "Sessions", "Tick", "TickBatch", "UpstoxDecoder", "UpstoxMessage", "parse",
-    "parse_upstox", "read_columns",
+    "Panel", "PriceScales", "Sessions", "Tick", "TickBatch", "UpstoxDecoder", "UpstoxMessage", "parse", "parse_upstox",
+    "read_columns",
 ]  # fmt: skip
 
 DEBUG_BUILD: Final[bool]
@@ -45,8 +45,7 @@ class JournalCursor:
     def next(self) -> tuple[int | None, int | None]: ...
     def load(self, journal: int, block: bytes | None) -> None: ...
     def take(self, limit: int, until_ns: int | None = None) -> list[tuple[int, int, int, int, bytes]]: ...
-    @property
-    def damaged(self) -> int: ...
+    damaged: Final[int]
     @staticmethod
     def read_header(head: bytes) -> tuple[int, str, int]: ...
     @staticmethod
@@ -257,45 +256,26 @@ class Candles:
     0 with NO_OI where none is told (R30). `ticks`: snapshots that counted. `flags`: bits of `Flags`, `time_source` and
     `src`: values of `TimeSource` and `BarSource`, `coverage`: share of the bar with a feed, 0 to 1 (R39).
     `rev`: revisions after sealing (R25). `delta`, `cvd`: signed volume of bars without time and its sum over all so
-    far, an estimate (R38); ValueError for others, or without `signed_volume`.
-    """
+    far, an estimate (R38); ValueError for others, or without `signed_volume`."""
 
-    @property
-    def time(self) -> NDArray[np.int64]: ...
-    @property
-    def open(self) -> NDArray[np.float64]: ...
-    @property
-    def high(self) -> NDArray[np.float64]: ...
-    @property
-    def low(self) -> NDArray[np.float64]: ...
-    @property
-    def close(self) -> NDArray[np.float64]: ...
-    @property
-    def volume(self) -> NDArray[np.int64]: ...
-    @property
-    def vwap(self) -> NDArray[np.float64]: ...
-    @property
-    def oi(self) -> NDArray[np.int64]: ...
-    @property
-    def ticks(self) -> NDArray[np.uint32]: ...
-    @property
-    def flags(self) -> NDArray[np.uint32]: ...
-    @property
-    def vwap_err(self) -> NDArray[np.float32]: ...
-    @property
-    def rev(self) -> NDArray[np.uint8]: ...
-    @property
-    def coverage(self) -> NDArray[np.float32]: ...
-    @property
-    def time_source(self) -> NDArray[np.uint8]: ...
-    @property
-    def src(self) -> NDArray[np.uint8]: ...
-    @property
-    def end(self) -> NDArray[np.int64]: ...
-    @property
-    def delta(self) -> NDArray[np.int64]: ...
-    @property
-    def cvd(self) -> NDArray[np.int64]: ...
+    time: Final[NDArray[np.int64]]
+    open: Final[NDArray[np.float64]]
+    high: Final[NDArray[np.float64]]
+    low: Final[NDArray[np.float64]]
+    close: Final[NDArray[np.float64]]
+    volume: Final[NDArray[np.int64]]
+    vwap: Final[NDArray[np.float64]]
+    oi: Final[NDArray[np.int64]]
+    ticks: Final[NDArray[np.uint32]]
+    flags: Final[NDArray[np.uint32]]
+    vwap_err: Final[NDArray[np.float32]]
+    rev: Final[NDArray[np.uint8]]
+    coverage: Final[NDArray[np.float32]]
+    time_source: Final[NDArray[np.uint8]]
+    src: Final[NDArray[np.uint8]]
+    end: Final[NDArray[np.int64]]
+    delta: Final[NDArray[np.int64]]
+    cvd: Final[NDArray[np.int64]]
     def columns(self) -> dict[str, NDArray[Any]]:
         """All columns of one moment by name, equally long whatever other threads apply."""
     @property

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.parametrize("page", ["candles.md", "feed.md", "history.md", "instruments.md", "journal.md", "sessions.md", "sources.md", "upstox.md", "watchlists.md"])
+PAGES = (
+    "candles.md", "feed.md", "history.md", "instruments.md", "journal.md", "sessions.md", "sources.md", "upstox.md",
+    "watchlists.md",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs_block_after_block(
     repository: Path, page: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
