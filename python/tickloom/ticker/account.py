@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tickloom.ticker.credentials import Credentials, blank, secrets_of
+from tickloom.ticker.credentials import Credentials, secrets_of
 from tickloom.ticker.dial import in_thread
 from tickloom.ticker.failures import Failure, Kind
 
@@ -36,7 +36,8 @@ class Account:
         self._limited_wait = limited_wait
         self._refused: set[Credentials] = set()
         self._known = {credentials}  # a token that was replaced may still be good
-        self._hidden: deque[str] = deque(maxlen=32)
+        # Kept as what never prints.
+        self._hidden: deque[Credentials] = deque(maxlen=32)
         self._limited_until = 0.0
         self._proven = False
         self._gate = asyncio.Lock()
@@ -87,12 +88,13 @@ class Account:
         for credentials in self._known:
             text = credentials.redact(text)
         for secret in self._hidden:
-            text = blank(text, secret)
+            text = secret.redact(text)
         return text
 
     def hide(self, url: str) -> None:
         """Take what the query of a URL holds for a secret from now on."""
-        self._hidden.extend(secret for secret in secrets_of(url) if secret not in self._hidden)
+        found = [Credentials("-", secret) for secret in secrets_of(url)]
+        self._hidden.extend(secret for secret in found if secret not in self._hidden)
 
     def replace(self, credentials: Credentials) -> bool:
         """Take other credentials; whether they are worth an attempt."""

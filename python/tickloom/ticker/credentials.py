@@ -28,7 +28,7 @@ def blank(text: str, secret: str) -> str:
 
 def secrets_of(url: str) -> list[str]:
     """The values in the query of a URL."""
-    return [value for _, value in parse_qsl(urlsplit(url).query)]
+    return [value.strip() for _, value in parse_qsl(urlsplit(url).query) if value.strip()]
 
 
 class Credentials:
