@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-
 PAGES = (
     "candles.md", "feed.md", "history.md", "instruments.md", "journal.md", "sessions.md", "sources.md", "upstox.md",
     "watchlists.md",
