@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.parametrize("page", ["candles.md", "feed.md", "history.md", "instruments.md", "journal.md", "sessions.md", "sources.md", "upstox.md", "watchlists.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "candles.md",
+        "feed.md",
+        "history.md",
+        "instruments.md",
+        "journal.md",
+        "sessions.md",
+        "sources.md",
+        "upstox.md",
+        "watchlists.md",
+    ],
+)
 def test_the_code_of_a_page_runs_block_after_block(
     repository: Path, page: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
