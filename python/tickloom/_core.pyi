@@ -371,9 +371,8 @@ class Sessions:
     def class_of_segment(segment: int) -> str: ...
     def day(self, class_: str, day: int) -> tuple[_Span | None, list[_Span], _Span | None, _Span | None, bool]: ...
     def phase(self, class_: str, day: int, at: int) -> str: ...
-    def bars(
-        self, class_: str, day: int, interval: str | timedelta, *, anchor: str = "leg", tail: str = "stub"
-    ) -> list[_Span]: ...  # fmt: skip
+    def bars(self, class_: str, day: int, interval: str | timedelta, *, anchor: str = "leg",
+             tail: str = "stub") -> list[_Span]: ...  # fmt: skip
 
 @final
 class UpstoxDecoder:
