@@ -106,6 +106,8 @@ def test_listeners_streams_and_waits_get_pushed_ticks() -> None:
         bar = feed.wait_bar("INFY", "1m", 5, after=0)
         assert (bar.close, bar.time, bar.volume) == (100.5, OPEN, 2)
         until(lambda: sum(isinstance(event, BarClosed) for event in heard) == 1)
+        # The last ticks come after the bar that they did not close.
+        until(lambda: sum(isinstance(event, Ticks) for event in heard) == 4)
         assert [len(event) for event in heard if isinstance(event, Ticks)] == [1, 1, 1, 1]
 
 
