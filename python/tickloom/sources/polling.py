@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from tickloom.errors import AuthenticationFailed
 from tickloom.model import to_ns
 from tickloom.sources.pushed import KINDS, PushedTicks, Quote
+from tickloom.sources.wanted import Wanted
 from tickloom.ticker.backoff import Backoff
 from tickloom.ticker.dial import in_thread
-from tickloom.ticker.messages import MODES, ConnectionEvent
+from tickloom.ticker.messages import ConnectionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ _WORDS = frozenset({"price", "time", "volume", "oi"})
 _LOOK = 0.05
 
 
-class Polling:
+class Polling(Wanted):
     """Quotes of a function of yours, which is called every `every` seconds in a thread of its own, never twice at once.
 
     The function takes the wanted names, a tuple, and returns a mapping of name, or token, to a mapping with `price`
@@ -79,6 +80,7 @@ class Polling:
         if volume not in KINDS:
             msg = f"volume must be one of {', '.join(KINDS)}: {volume!r}"
             raise ValueError(msg)
+        super().__init__()
         self.symbols = dict(symbols)
         self.clock = clock
         self.calls = self.failures = self.rejected = 0
@@ -89,7 +91,6 @@ class Polling:
         self._timeout = timeout
         self._backoff = Backoff(base=min(every, longest), cap=longest)
         self._names = {token: name for name, token in self.symbols.items()}
-        self._wanted: dict[int, str] = {}
         self._complained: set[str] = set()
         self._busy = False
 
@@ -135,24 +136,11 @@ class Polling:
 
     def subscribe(self, tokens: Sequence[int], mode: str) -> None:
         """Wants these; all modes are alike. Raises ValueError for a token without a name, and a mode that is none."""
-        if mode not in MODES:
-            msg = f"mode must be one of {', '.join(MODES)}: {mode!r}"
-            raise ValueError(msg)
         unknown = [token for token in tokens if token not in self._names]
         if unknown:
             msg = f"no name to ask for, put it into symbols: {unknown[0]}"
             raise ValueError(msg)
-        # Replaced, not changed: any thread may be reading it.
-        self._wanted = {**self._wanted, **dict.fromkeys(tokens, mode)}
-
-    def unsubscribe(self, tokens: Sequence[int]) -> None:
-        """Wants these no longer."""
-        gone = set(tokens)
-        self._wanted = {token: mode for token, mode in self._wanted.items() if token not in gone}
-
-    def subscriptions(self) -> Mapping[int, str]:
-        """What is wanted."""
-        return self._wanted
+        super().subscribe(tokens, mode)
 
     def __repr__(self) -> str:
         return f"<Polling: {len(self._wanted)} instruments every {self._every:g} s>"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tickloom.model import to_ns
 from tickloom.sources.journal import CLOCK, DISCONNECTED, EVENT, FRAME, LOST, PUSHED, TEXT, Journal, Reading, Record
 from tickloom.sources.pushed import PushedTicks
-from tickloom.ticker.messages import MODES, ConnectionEvent
+from tickloom.sources.wanted import Wanted
+from tickloom.ticker.messages import ConnectionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ _ADVANCE_NS = 250_000_000
 _LOOK = 1024
 
 
-class Replay:
+class Replay(Wanted):
     """One or several journals, merged by receive time, delivered as when they were recorded.
 
     `speed` is how many recorded seconds pass in one, 1.0 by default; None goes flat out. `start` and `end` are
@@ -65,12 +66,12 @@ class Replay:
         if not paths:
             msg = "a replay needs at least one journal"
             raise ValueError(msg)
+        super().__init__()
         self.speed = speed
         self.symbols = dict(symbols or {})
         self._start = _ns(start)
         self._end = _ns(end)
         self._journals = [Journal(path) for path in paths]
-        self._wanted: dict[int, str] = {}
         self._seek: int | None = None
         self._reading: Reading | None = None
         self._now = 0
@@ -90,23 +91,6 @@ class Replay:
     def clock(self) -> int:
         """The receive time of the last record that was delivered, nanoseconds UTC; 0 before the first."""
         return self._now
-
-    def subscribe(self, tokens: Sequence[int], mode: str) -> None:
-        """Notes what is wanted. Raises ValueError for a mode that is none."""
-        if mode not in MODES:
-            msg = f"mode must be one of {', '.join(MODES)}: {mode!r}"
-            raise ValueError(msg)
-        # Replaced, not changed: any thread may be reading it.
-        self._wanted = {**self._wanted, **dict.fromkeys(tokens, mode)}
-
-    def unsubscribe(self, tokens: Sequence[int]) -> None:
-        """Notes what is no longer wanted."""
-        gone = set(tokens)
-        self._wanted = {token: mode for token, mode in self._wanted.items() if token not in gone}
-
-    def subscriptions(self) -> Mapping[int, str]:
-        """Token and mode of what is wanted."""
-        return self._wanted
 
     def seek(self, at: int | datetime) -> None:
         """Goes on with the first records not before this time, backwards as well; from any thread, while it runs.
