@@ -145,7 +145,7 @@ def read_feed(port: int, recorder: Recorder | None, count: int) -> Turn:
             done.set()
 
     done = threading.Event()
-    feed._reader.on_frame = timed  # type: ignore[method-assign]
+    feed._reader.on_frame = timed
     with feed:
         if not done.wait(120):
             raise TimeoutError(f"not all frames came within 120 s: {count}")

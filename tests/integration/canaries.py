@@ -139,7 +139,7 @@ class Net(logging.Handler):
                 [frame for frame in shown.stack if "/tickloom/" in frame.filename and "/tests/" not in frame.filename]
             )
             self.add(where, "".join(shown.format(chain=False)))
-            shown = shown.__cause__ or shown.__context__  # type: ignore[assignment]
+            shown = shown.__cause__ or shown.__context__
         self.add(where, error)
 
     def journal(self, path: Path) -> int:

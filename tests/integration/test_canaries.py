@@ -111,7 +111,7 @@ def test_an_error_that_reaches_the_caller_holds_no_secret() -> None:
     # What the caller hands over as plain text is in the caller's frames, so these are looked at without locals.
     for make in (
         lambda: tl.sources.Kite(KEY, f" {TOKEN}"),
-        lambda: tl.sources.Kite(KEY, TOKEN.encode()),  # type: ignore[arg-type]
+        lambda: tl.sources.Kite(KEY, TOKEN.encode()),
         lambda: tl.sources.Kite(KEY, TOKEN, url=f"wss://{USER}:{PASSWORD}@127.0.0.1"),
         lambda: tl.sources.Kite(KEY, TOKEN, url=f"{TOKEN}://x"),
         lambda: tl.sources.Kite(KEY, TOKEN, more_keys=[Credentials(KEY, NEW)]),

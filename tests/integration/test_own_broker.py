@@ -54,7 +54,7 @@ class Serve(StreamRequestHandler):
 
 
 @contextlib.contextmanager
-def running(lines: list[bytes], hangs_up_after: set[int] = frozenset()) -> Iterator[Broker]:  # type: ignore[assignment]
+def running(lines: list[bytes], hangs_up_after: set[int] = frozenset()) -> Iterator[Broker]:
     """It serves in a thread of its own."""
     with Broker(lines, hangs_up_after) as broker:
         thread = threading.Thread(target=broker.serve_forever, kwargs={"poll_interval": 0.02})

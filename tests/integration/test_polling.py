@@ -264,11 +264,11 @@ def test_what_makes_no_sense_is_refused() -> None:
         return {}
 
     with pytest.raises(TypeError, match="cannot be async"):
-        Polling(quotes, symbols=SYMBOLS)  # type: ignore[arg-type]
+        Polling(quotes, symbols=SYMBOLS)
     with pytest.raises(ValueError, match="every must be a number of seconds above 0: 0"):
         Polling(dict, every=0, symbols=SYMBOLS)
     with pytest.raises(ValueError, match="volume must be one of cumulative, delta, none: 'day'"):
-        Polling(dict, volume="day", symbols=SYMBOLS)  # type: ignore[arg-type]
+        Polling(dict, volume="day", symbols=SYMBOLS)
     feed = tl.Feed(Polling(dict, symbols=SYMBOLS), ["1m"])
     with pytest.raises(ValueError, match="no name to ask for, put it into symbols: 7"):
         feed.subscribe(7)

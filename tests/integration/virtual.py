@@ -60,7 +60,7 @@ class Virtual:
     async def _go(self, sink: Sink, until: int) -> None:
         while (nxt := self._now // self._step * self._step + self._step) <= until:
             self._now = nxt
-            sink.on_clock(nxt)  # type: ignore[attr-defined]
+            sink.on_clock(nxt)
             for moment in [moment for moment in self.at if moment <= nxt]:
                 self.at.pop(moment)()
             patience = time.monotonic() + 30

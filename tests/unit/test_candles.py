@@ -145,7 +145,7 @@ def test_the_forming_bar_is_a_copy(candles: tl.Candles) -> None:
     )
     assert candles.unsealed == [forming]
     with pytest.raises(AttributeError):
-        forming.close = 5.0  # type: ignore[misc]
+        forming.close = 5.0
 
 
 def test_the_last_bars_are_the_rows_of_the_columns(candles: tl.Candles) -> None:

@@ -231,7 +231,10 @@ def test_instruments_say_what_they_are() -> None:
     market = Market(instruments=50, indices=2)
     names = market.instruments()
     assert len({name.token for name in names}) == len({name.symbol for name in names}) == len(names) == 52
-    count = lambda field, value: sum(getattr(name, field) == value for name in names)  # noqa: E731
+
+    def count(field: str, value: str) -> int:
+        return sum(getattr(name, field) == value for name in names)
+
     assert [count("liquidity", word) for word in ("liquid", "middling", "thin")] == [12, 20, 20]
     assert [count("kind", word) for word in ("equity", "future", "option", "index")] == [24, 6, 20, 2]
     assert all(name.symbol.startswith("SIM") and name.segment == name.token & 0xFF for name in names)

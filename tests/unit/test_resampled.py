@@ -64,7 +64,7 @@ def test_a_frame_is_indexed_in_indian_time_without_a_database_or_in_utc(candles:
     assert universal["end"].iloc[0].isoformat() == "2026-07-01T03:46:00+00:00"
     assert (indian.index == universal.index).all()
     with pytest.raises(ValueError, match='tz must be "IST" or "UTC": \'Asia/Kolkata\''):
-        candles.to_pandas(tz="Asia/Kolkata")  # type: ignore[arg-type]
+        candles.to_pandas(tz="Asia/Kolkata")
 
 
 def test_without_a_bar_there_is_none_of_a_longer_interval() -> None:

@@ -157,7 +157,7 @@ def test_keys_that_nobody_tracks_and_feeds_that_are_broken_are_counted() -> None
     with pytest.raises(DecodeError, match="truncated_body at byte 2"):
         feed.engine.apply_upstox(feed.keys.decoder, b"\x12\x05\x01", 0)
     with pytest.raises(TypeError):
-        parse_upstox("text")  # type: ignore[arg-type]
+        parse_upstox("text")
 
 
 def test_a_batch_shows_the_ticks_in_kites_layout() -> None:

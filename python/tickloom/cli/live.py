@@ -118,7 +118,7 @@ def command(
     file of mode 0600.
     """
     # `tickloom --help` looks at every command, and needs no network for it.
-    from tickloom.feed import Feed  # noqa: PLC0415
+    from tickloom.feed import Feed  # noqa: PLC0415 - `--help` needs no sockets
 
     shown = dict(instruments)
     source: Kite | Simulator
@@ -150,7 +150,7 @@ def command(
 
 
 def _simulated(speed: float) -> Simulator:
-    from tickloom.sources.simulated import Simulator  # noqa: PLC0415
+    from tickloom.sources.simulated import Simulator  # noqa: PLC0415 - `--help` needs no sockets
 
     return Simulator(instruments=50, speed=speed)
 

@@ -31,7 +31,7 @@ credentials_file = click.option(
 def account(file: Path | None, address: str) -> Kite:
     """The account's feed. Raises ClickException without credentials, or for an address that is none."""
     # `tickloom --help` looks at every command: the transport and its event loop are not needed for that.
-    from tickloom.sources.kite import Kite  # noqa: PLC0415
+    from tickloom.sources.kite import Kite  # noqa: PLC0415 - `--help` needs no sockets
 
     try:
         found = credentials.find(file)

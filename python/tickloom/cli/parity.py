@@ -77,7 +77,7 @@ def history_of(source: str, file: Path | None, root: str | None) -> History:
     if source != "kite":
         return FileHistory(Path(source))
     # Who compares with a file needs no extra.
-    from tickloom.history import KiteHistory  # noqa: PLC0415
+    from tickloom.history import KiteHistory  # noqa: PLC0415 - `--help` needs no sockets
 
     found = credentials.find(file)
     return KiteHistory(found.api_key, found.access_token, root=root)

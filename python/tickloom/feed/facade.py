@@ -282,7 +282,7 @@ class Feed(Warming):
         if self._record is None or not isinstance(self._record, (str, os.PathLike)):
             return self._record
         # Only who records needs it.
-        from tickloom.sources.recorder import Recorder  # noqa: PLC0415
+        from tickloom.sources.recorder import Recorder  # noqa: PLC0415 - only who records needs it
 
         recorder = Recorder(self._record, source=self.source.name, append=self._recorded)
         self._recorded = True

@@ -13,6 +13,7 @@ import ssl
 import struct
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import picows
@@ -36,23 +37,19 @@ async def in_thread(work: Callable[[], T], name: str) -> T:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+    def settle(how: Callable[[], None]) -> None:
+        if not future.done():
+            how()
 
     def run() -> None:
-        result, error = None, None
         try:
-            result = work()
+            how = partial(future.set_result, work())
         except BaseException as raised:  # noqa: BLE001 - carried to the caller, whatever it is
             error = RuntimeError("it exits") if isinstance(raised, (SystemExit, StopIteration)) else raised
+            how = partial(future.set_exception, error)
         # The loop may have ended meanwhile; then nobody waits.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(settle, how)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return await future

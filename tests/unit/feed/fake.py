@@ -98,7 +98,7 @@ class Fake:
 
     def state(self, state: str, connection: int = 0, **more: object) -> None:
         """A connection's state."""
-        event = ConnectionEvent(state, connection, self.now(), **more)  # type: ignore[arg-type]
+        event = ConnectionEvent(state, connection, self.now(), **more)
         self._do(lambda sink: sink.on_connection(event))
 
     def _do(self, what: Callable[[Sink], None]) -> None:

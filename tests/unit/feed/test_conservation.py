@@ -38,7 +38,7 @@ def test_an_engine_whose_account_does_not_close_is_noticed(conservation: Ledger)
     engine = tl.Engine(["1m"])
     assert conservation.engines == [engine]
     conservation.check()
-    conservation.engines.append(Leaky())  # type: ignore[arg-type]
+    conservation.engines.append(Leaky())
     with pytest.raises(AssertionError, match="'packets': 3"):
         conservation.check()
     conservation.engines.pop()

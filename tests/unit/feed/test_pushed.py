@@ -40,7 +40,7 @@ def feed_of(batches: list[PushedTicks], **options: object) -> tl.Feed:
 
     def script(sink: object) -> None:
         for batch in batches:
-            sink.on_ticks(batch, 0)  # type: ignore[attr-defined]
+            sink.on_ticks(batch, 0)
 
     source = Fake(script=script, now_ns=OPEN)
     return tl.Feed(source, ["1m"], policy="block", symbols={"INFY": INFY, "TCS": TCS}, **options)
@@ -114,7 +114,7 @@ def test_listeners_streams_and_waits_get_pushed_ticks() -> None:
 def test_what_cannot_be_true_is_left_out_counted_and_the_rest_is_taken(caplog: pytest.LogCaptureFixture) -> None:
     bad = [
         Quote(INFY, float("nan"), OPEN), Quote(INFY, 1.0, OPEN, -1), Quote(-1, 1.0, OPEN), Quote(INFY, 1.0, 7),
-        Quote(INFY, "x", OPEN),  # type: ignore[arg-type]
+        Quote(INFY, "x", OPEN),
     ]  # fmt: skip
     good = [Quote(INFY, 100.0, OPEN + SECOND, 3)]
     feed = feed_of([PushedTicks([*bad, *good], volume="cumulative", received_ns=OPEN + SECOND)])
@@ -166,7 +166,7 @@ def test_a_volume_whose_kind_nobody_declared_is_refused() -> None:
     with pytest.raises(ValueError, match='declare their kind: volume="cumulative" or "delta"'):
         PushedTicks([Quote(INFY, 1.0, OPEN, 5)], volume="none", received_ns=OPEN)
     with pytest.raises(ValueError, match="volume must be one of cumulative, delta, none: 'total'"):
-        PushedTicks([], volume="total", received_ns=OPEN)  # type: ignore[arg-type]
+        PushedTicks([], volume="total", received_ns=OPEN)
 
 
 def test_a_pushed_tick_has_every_attribute_of_a_tick_and_its_row_every_name() -> None:

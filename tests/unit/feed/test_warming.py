@@ -52,7 +52,7 @@ class Past:
 
 def fed(past: Past, **options: object) -> tuple[tl.Feed, Fake]:
     source = Fake(now_ns=NOW)
-    return tl.Feed(source, ["1m", "5m"], history=past, **options), source  # type: ignore[arg-type]
+    return tl.Feed(source, ["1m", "5m"], history=past, **options), source
 
 
 def test_live_bars_do_not_wait_for_a_broker_that_does_not_answer():
