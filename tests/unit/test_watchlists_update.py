@@ -10,15 +10,16 @@ import pytest
 
 from tests.unit.test_cli import command
 from tickloom import BadDump
-from tickloom.watchlists import Watchlists, update
+from tickloom.watchlists import Watchlists, dated, update
 
 THEN = date(2026, 7, 1)
+NOW = date(2026, 10, 1)
 Table = list[list[str]]
 
 
 def table() -> Table:
     """The rows of the exchange's file that the shipped NIFTY50 comes from."""
-    found = Watchlists().get("NIFTY50", on=THEN).members
+    found = Watchlists().get("NIFTY50", on=NOW).members
     return [["X Ltd.", "Things", member.symbol, "EQ", member.isin] for member in found]
 
 
@@ -33,7 +34,7 @@ def written(path: Path, rows: Table) -> Path:
     "change, words",
     [
         (lambda rows: rows[:-1], r"49 members where there should be 50"),
-        (lambda rows: [*rows[:-1], [*rows[-1][:4], "INE009A01022"]], r"no ISIN, WIPRO 'INE009A01022'.*line 51"),
+        (lambda rows: [*rows[:-1], [*rows[-1][:4], "INE009A01022"]], r"no ISIN, BSE 'INE009A01022'.*line 51"),
         (lambda rows: [*rows[:-1], rows[0]], r"that an earlier row has, ADANIENT.*line 51"),
         (lambda rows: [*rows[:-1], ["X", "Y", "=A1", *rows[-1][3:]]], r"no symbol, '=A1'.*line 51"),
         (lambda rows: [["a", "b", "DUMMYX", "EQ", "x"], *rows[1:]], r"no symbol, 'DUMMYX'.*line 2"),
@@ -65,9 +66,9 @@ def test_what_is_no_list_is_one_error(tmp_path: Path, name: str, raw: bytes, wor
 
 
 def test_a_list_that_lost_over_a_fifth_is_refused(tmp_path: Path) -> None:
-    old = Watchlists().get("NIFTY50", on=THEN)
+    old = Watchlists().get("NIFTY50", on=NOW)
     update.check(old._replace(members=old.members[10:]), old, tmp_path)
-    with pytest.raises(BadDump, match="11 of 50 members of 2026-06-21 are gone"):
+    with pytest.raises(BadDump, match="11 of 50 members of 2026-09-30 are gone"):
         update.check(old._replace(members=old.members[11:]), old, tmp_path)
 
 
@@ -80,14 +81,65 @@ def test_an_isin_has_a_digit_that_checks_it(isin: str, good: bool) -> None:
 
 def test_the_command_writes_lists_that_win_over_the_shipped_ones(tmp_path: Path) -> None:
     folder = tmp_path / "lists"
-    rows = [row for row in table() if row[2] != "WIPRO"] + [["ABB", "Things", "ABB", "EQ", "INE117A01022"]]
-    file = written(tmp_path / "ind_nifty50list.csv", rows)
+    file = written(tmp_path / "ind_nifty50list.csv", with_abb_for("TRENT"))
     run = command("watchlists", "--folder", str(folder), "update", str(file), "--date", "2026-11-20")
     assert (run.returncode, run.stderr) == (0, "")
-    assert "NIFTY50: 50 members, in ABB, out WIPRO" in run.stdout
+    assert "NIFTY50: 50 members, in ABB, out TRENT" in run.stdout
     found = Watchlists(folder=folder).get("NIFTY50", on=date(2026, 11, 21))
     assert (found.as_of, found.members[-1]) == (date(2026, 11, 20), ("ABB", "INE117A01022"))
     assert "50 members as of 2026-11-20\n" in command("watchlists", "--folder", str(folder)).stdout
+
+
+def with_abb_for(gone: str) -> Table:
+    return [row for row in table() if row[2] != gone] + [["ABB", "Things", "ABB", "EQ", "INE117A01022"]]
+
+
+def test_what_the_folder_had_before_stays_as_its_past(tmp_path: Path) -> None:
+    folder, file = tmp_path / "lists", tmp_path / "ind_nifty50list.csv"
+    for day, rows in (
+        (date(2026, 10, 5), table()),
+        (date(2026, 10, 12), table()),
+        (date(2026, 11, 2), with_abb_for("TRENT")),
+        (date(2026, 11, 20), with_abb_for("TITAN")),
+        # Once more on the same day: it is put right, not followed.
+        (date(2026, 11, 20), with_abb_for("TATASTEEL")),
+    ):
+        update.save(update.parse(written(file, rows), day), file.read_bytes(), folder)
+    found = Watchlists(folder=folder)
+    gone = {
+        day: {row[2] for row in [*table(), ["", "", "ABB"]]}
+        - {member.symbol for member in found.get("NIFTY50", on=date.fromisoformat(day)).members}
+        for day in ("2026-10-05", "2026-11-01", "2026-11-02", "2026-11-19", "2026-11-20")
+    }
+    assert gone["2026-11-20"] == {"TATASTEEL"}
+    assert gone["2026-10-05"] == gone["2026-11-01"] == {"ABB"}
+
+
+def test_members_that_came_and_went_between_two_files_are_told_day_by_day(tmp_path: Path) -> None:
+    folder, file = tmp_path / "lists", tmp_path / "ind_nifty50list.csv"
+    for day, rows in ((date(2026, 10, 12), table()), (date(2026, 11, 2), with_abb_for("TRENT")), (NOW, table())):
+        raw = written(file, rows).read_bytes()
+        update.save(update.parse(file, day), raw, folder)
+    read = [(each.effective_from, each.as_of) for each in dated.read(folder / "NIFTY50.json")]
+    # The last one, by force, is older than what there was: it stands alone.
+    assert read == [(NOW, NOW)]
+    update.save(update.parse(written(file, with_abb_for("TRENT")), date(2026, 11, 2)), raw, folder)
+    read = [(each.effective_from, each.as_of) for each in dated.read(folder / "NIFTY50.json")]
+    assert read == [(NOW, date(2026, 11, 1)), (date(2026, 11, 2), date(2026, 11, 2))]
+
+
+def test_a_file_older_than_the_list_there_is_needs_force(tmp_path: Path) -> None:
+    file = written(tmp_path / "ind_nifty50list.csv", table())
+    run = command("watchlists", "--folder", str(tmp_path / "lists"), "update", str(file), "--date", "2026-07-01")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == (
+        "Error: a file of 2026-07-01, and there is a list of 2026-09-30, use --force if it is to be kept all the same: "
+        f"{file}, line 1\n"
+    )
+    run = command(
+        "watchlists", "--folder", str(tmp_path / "lists"), "update", "--force", str(file), "--date", "2026-07-01"
+    )
+    assert run.returncode == 0
 
 
 def test_one_bad_file_of_several_and_nothing_is_written(tmp_path: Path) -> None:

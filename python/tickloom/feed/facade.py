@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from tickloom._core import Engine
 from tickloom.errors import ConnectionFailed
 from tickloom.feed import lifecycle
+from tickloom.feed.moved import Moved
 from tickloom.feed.outlets import Dispatcher, Hub, Inline
 from tickloom.feed.queue import Account, Queue
 from tickloom.feed.reader import Reader
 from tickloom.feed.session import Orders, Session
 from tickloom.feed.statistics import Status
 from tickloom.feed.symbols import Symbols
-from tickloom.feed.warming import Warming
+from tickloom.feed.wanting import Wanting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,7 +40,7 @@ _STOP = 1.0
 _LOOK = 0.05
 
 
-class Feed(Warming):
+class Feed(Wanting):
     """Live candles from a source: `start` it, read `candles`, and be told by callbacks or `events()`.
 
     The reader's thread only turns bytes into candles. Callbacks run on another, behind a queue of `queue` items with
@@ -79,6 +80,7 @@ class Feed(Warming):
         Queue(queue, policy)
         self.source = source
         self._symbols = Symbols(self._engine, source, symbols, watchlists)
+        self._moved = Moved()
         self._hub = Hub(self._engine)
         self._reader = Reader(
             self._engine, self._hub, wanted=self._wanted, stale_after=stale_after,
@@ -212,26 +214,6 @@ class Feed(Warming):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.to_thread(self.stop)
-
-    # What is wanted.
-
-    def subscribe(self, instruments: Iterable[int | str] | int | str, mode: str = "full") -> None:
-        """Wants these, by token or name. Raises UnknownInstrument, and ValueError for what the broker would refuse.
-
-        Candles need mode "full" to be exact (R2).
-        """
-        tokens = self._symbols.tokens(instruments, track=True)
-        self._on_source(lambda: self.source.subscribe(tokens, mode))
-
-    def unsubscribe(self, instruments: Iterable[int | str] | int | str) -> None:
-        """Wants these no longer. Their candles stay. Raises UnknownInstrument."""
-        tokens = self._symbols.tokens(instruments)
-        self._on_source(lambda: self.source.unsubscribe(tokens))
-
-    def subscriptions(self) -> dict[int, str]:
-        """The wanted mode of each token."""
-        self._check_process()
-        return dict(self.source.subscriptions())
 
     # What there is.
 

@@ -36,8 +36,8 @@ class Symbols:
             # It knows all, and which names are near.
             known = None if instrument in self._given else self._by_engine(instrument)
             return known or self._given[instrument]
-        for names in (self._given, getattr(self._source, "symbols", None)):
-            if names is not None and instrument in names:
+        for names in self._tables():
+            if instrument in names:
                 return int(names[instrument])
         token = self._by_engine(instrument)
         if token is None:
@@ -47,11 +47,23 @@ class Symbols:
     def _by_engine(self, name: str) -> int | None:
         return next((token for token, symbol in self._engine.instruments if symbol == name), None)
 
+    def name(self, token: int) -> str | None:
+        """The name of a token, None if nobody has one."""
+        if isinstance(self._given, Instruments):
+            try:
+                return self._given.symbol(token)
+            except UnknownInstrument:
+                return None
+        return next((name for names in self._tables() for name, each in names.items() if each == token), None)
+
+    def is_known(self, name: str) -> bool:
+        """Whether it is an instrument, or a watchlist of the user's own."""
+        return self._is_instrument(name) or (self.watchlists is not None and name in self.watchlists)
+
     def tokens(self, instruments: Iterable[int | str] | int | str, *, track: bool = False) -> list[int]:
         """The tokens of one or several; with `track` the engine learns of them, so that candles can be had at once."""
         several = [instruments] if isinstance(instruments, (int, str)) else list(instruments)
-        if isinstance(self._given, Instruments):
-            several = [each for name in several for each in self._members(name, self._given)]
+        several = [each for name in several for each in self._members(name)]
         found = [self.token(instrument) for instrument in several]
         if track:
             tracked = {token for token, _ in self._engine.instruments}
@@ -60,12 +72,24 @@ class Symbols:
                 tracked.add(token)
         return found
 
-    def _members(self, name: int | str, given: Instruments) -> list[int | str]:
-        """What a name stands for: an instrument, or the members of a watchlist that today's instruments have."""
-        if not isinstance(name, str) or name in given or self._by_engine(name) is not None:
+    def _members(self, name: int | str) -> list[int | str]:
+        """What a name stands for: an instrument, or the members of a watchlist that somebody knows today."""
+        if not isinstance(name, str) or self._is_instrument(name):
             return [name]
         self.watchlists = self.watchlists or Watchlists()
-        return [*self.watchlists.resolve(name, given).symbols] if name in self.watchlists else [name]
+        if name not in self.watchlists:
+            return [name]
+        known = self._given if self._given is not None else getattr(self._source, "symbols", None)
+        if not known:
+            raise UnknownInstrument(f"a watchlist needs the instruments of today, Feed(symbols=...): {name}")
+        return [*self.watchlists.resolve(name, known).symbols]
+
+    def _is_instrument(self, name: str) -> bool:
+        return any(name in names for names in self._tables()) or self._by_engine(name) is not None
+
+    def _tables(self) -> list[Mapping[str, int]]:
+        tables = (self._given, getattr(self._source, "symbols", None))
+        return [names for names in tables if names is not None]
 
     def _track(self, token: int, symbol: str | None, tracked: bool) -> None:
         """Names an instrument; if the feed was given a list of instruments, with its tick size and its hours."""

@@ -1,15 +1,17 @@
 """Watchlists: names for groups of instruments: indices, sectors, lists of your own, the movers of the moment.
 
 ```
-data/*.json  dated lists ─▶ lists.py  Watchlists ─▶ resolved against today's instruments
+data/*.json ─▶ dated.py  lists through time ─┐
+your YAML   ─▶ mine.py   lists of your own  ─┴▶ lists.py  Watchlists ─▶ resolved against today's instruments
 update.py    the exchange's CSV, with gates ─▶ a newer dated list      movers.py  from the board
 ```
 """
 
 from __future__ import annotations
 
-from tickloom.watchlists.lists import Member, Resolved, StaleWatchlist, UnresolvedSymbols, Watchlist, Watchlists
-from tickloom.watchlists.movers import MOVERS, Mover, movers
+from tickloom.watchlists.lists import Watchlists
+from tickloom.watchlists.model import Member, Resolved, StaleWatchlist, UnresolvedSymbols, Watchlist
+from tickloom.watchlists.movers import MOVERS, Mover, mover_name, movers
 
 __all__ = [
     "MOVERS",
@@ -20,5 +22,6 @@ __all__ = [
     "UnresolvedSymbols",
     "Watchlist",
     "Watchlists",
+    "mover_name",
     "movers",
 ]

@@ -7,11 +7,13 @@ import hashlib
 import io
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tickloom.errors import BadDump
 from tickloom.instruments.cache import write
-from tickloom.watchlists.lists import INDEX_FILES, Member, Watchlist
+from tickloom.watchlists import dated
+from tickloom.watchlists.dated import INDEX_FILES
+from tickloom.watchlists.model import Member, Watchlist
 
 if TYPE_CHECKING:
     from datetime import date
@@ -56,9 +58,12 @@ def parse(path: Path, on: date) -> Watchlist:
 
 
 def check(new: Watchlist, old: Watchlist | None, path: Path) -> None:
-    """Raises BadDump if more than a fifth of the members changed since the last list."""
+    """Raises BadDump if more than a fifth of the members changed since the last list, or if that one is newer."""
     if old is None:
         return
+    if old.as_of is not None and new.as_of is not None and new.as_of < old.as_of:
+        words = f"a file of {new.as_of}, and there is a list of {old.as_of}"
+        raise BadDump(f"{words}, use --force if it is to be kept all the same: {path}, line 1")
     gone = {member.isin for member in old.members} - {member.isin for member in new.members}
     if len(gone) > _CHURN * len(old.members):
         words = f"{len(gone)} of {len(old.members)} members of {old.as_of} are gone, more than a fifth"
@@ -73,18 +78,46 @@ def changes(new: Watchlist, old: Watchlist | None) -> tuple[list[str], list[str]
 
 
 def save(found: Watchlist, raw: bytes, folder: Path) -> Path:
-    """Writes the list into a folder, whole or not at all."""
-    members = ",\n  ".join(json.dumps(member._asdict()) for member in found.members)
-    head = {
+    """Writes the list into a folder, whole or not at all. What the folder had before stays as its earlier members."""
+    path = folder / f"{found.name}.json"
+    head: dict[str, Any] = {
         "name": found.name,
         "as_of": str(found.as_of),
+        "since": str(found.as_of),
         "source": found.source,
         "sha256": hashlib.sha256(raw).hexdigest(),
+        "members": [member._asdict() for member in found.members],
+        "changes": [],
     }
-    text = json.dumps(head)[:-1] + f', "members": [\n  {members}\n]}}\n'
-    path = folder / f"{found.name}.json"
-    write(path, text.encode())
+    if path.exists():
+        dated.read(path)
+        _keep(head, json.loads(path.read_bytes()))
+    write(path, _text(head).encode())
     return path
+
+
+def _keep(head: dict[str, Any], before: dict[str, Any]) -> None:
+    """Puts the members of an older file, and the changes before it, behind those of a newer one."""
+    came = [each for each in head["members"] if each not in before["members"]]
+    went = [each for each in before["members"] if each not in head["members"]]
+    changes = before.get("changes", [])
+    if came or went:
+        if before["as_of"] >= head["as_of"]:
+            # It is put in its place, not before it.
+            return
+        source = f"seen in a file of {head['as_of']}"
+        # On which day between the two files is not known.
+        changes = [{"effective_from": head["as_of"], "source": source, "in": came, "out": went}, *changes]
+    head["as_of"] = max(before["as_of"], head["as_of"])
+    head["since"], head["changes"] = before.get("since", before["as_of"]), changes
+
+
+def _text(head: dict[str, Any]) -> str:
+    """JSON with a line for each member and each change."""
+    parts = {key: [json.dumps(each) for each in head[key]] for key in ("members", "changes")}
+    rest = json.dumps({key: value for key, value in head.items() if key not in parts})
+    lists = (f'"{key}": [\n  ' + ",\n  ".join(rows) + "\n]" for key, rows in parts.items() if rows)
+    return f"{rest[:-1]}, {', '.join(lists)}}}\n"
 
 
 def is_isin(text: str) -> bool:
