@@ -128,6 +128,14 @@ def test_members_that_came_and_went_between_two_files_are_told_day_by_day(tmp_pa
     assert read == [(NOW, date(2026, 11, 1)), (date(2026, 11, 2), date(2026, 11, 2))]
 
 
+def test_an_older_file_with_the_same_members_makes_the_list_no_older(tmp_path: Path) -> None:
+    file = written(tmp_path / "ind_nifty50list.csv", table())
+    for day in (date(2026, 10, 12), NOW):
+        update.save(update.parse(file, day), file.read_bytes(), tmp_path)
+    (found,) = dated.read(tmp_path / "NIFTY50.json")
+    assert found.as_of == date(2026, 10, 12)
+
+
 def test_a_file_older_than_the_list_there_is_needs_force(tmp_path: Path) -> None:
     file = written(tmp_path / "ind_nifty50list.csv", table())
     run = command("watchlists", "--folder", str(tmp_path / "lists"), "update", str(file), "--date", "2026-07-01")

@@ -55,15 +55,18 @@ def test_a_list_of_movers_is_the_ten_of_the_moment_in_the_mode_asked_for(feed: t
 def test_movers_have_names_and_are_no_indices_and_of_what_is_wanted(feed: tl.Feed, market: Market) -> None:
     named = {one.token: one.symbol for one in market.instruments()}
     board = feed.engine.board()
-    assert any(token & 0xFF == INDEX_SEGMENT for token in board["instrument_token"].tolist())
+    indices = board[board["instrument_token"] & 0xFF == INDEX_SEGMENT]
+    assert (indices["last_price"] != indices["prev_close"]).any()
+    for which in ("TOP_GAINERS", "TOP_LOSERS"):
+        found = feed.movers(which, 100)
+        assert all(each.symbol == named[each.token] and each.token & 0xFF != INDEX_SEGMENT for each in found)
+    best = feed.movers("TOP_GAINERS")[0]
     found = feed.movers("TOP_GAINERS", 100)
-    assert all(each.symbol == named[each.token] and each.token & 0xFF != INDEX_SEGMENT for each in found)
-    best = found[0]
     assert best.change == max(each.change for each in found) > 0
     feed.unsubscribe(best.token)
     assert best not in feed.movers("TOP_GAINERS", 100)
     assert feed.movers("TOP_GAINERS", among=best.token) == [best]
-    assert feed.movers("TOP_GAINERS", 0) == []
+    assert feed.movers("TOP_GAINERS", 0) == feed.movers("TOP_GAINERS", -1) == []
     with pytest.raises(ValueError, match="movers are one of TOP_GAINERS"):
         feed.movers("BEST")
 
@@ -115,6 +118,15 @@ def test_what_is_said_by_name_is_not_undone(feed: tl.Feed) -> None:
     feed.unsubscribe("TOP_GAINERS")
     assert modes(feed, "full") == {one.token}
     assert modes(feed, "ltp") == {other.token}
+
+
+def test_what_is_said_by_name_is_what_a_list_gives_back(feed: tl.Feed) -> None:
+    feed.subscribe("TOP_GAINERS")
+    one = feed.movers("TOP_GAINERS")[0]
+    feed.subscribe(one.token, mode="full")
+    feed.subscribe("TOP_GAINERS")
+    feed.unsubscribe("TOP_GAINERS")
+    assert modes(feed, "full") == {one.token}
 
 
 def test_a_member_of_two_lists_stays_until_both_are_gone(feed: tl.Feed) -> None:
