@@ -72,6 +72,17 @@ def test_an_unknown_name_is_an_error_with_near_ones(made: Instruments, name: str
     assert made.get(name) is None
 
 
+def test_another_expiry_than_the_one_asked_for_is_told(made: Instruments) -> None:
+    with pytest.raises(UnknownInstrument, match="there is NFO:INFY26NOVFUT@2026-11-24: NFO:INFY26NOVFUT@2025-11-25"):
+        made["NFO:INFY26NOVFUT@2025-11-25"]
+    with pytest.raises(UnknownInstrument, match="there is NSE:INFY: INFY@2026-11-24"):
+        made["INFY@2026-11-24"]
+
+
+def test_it_says_how_many_it_has_and_of_which_day() -> None:
+    assert repr(Instruments.from_rows(rows(50), on=ON)) == "<Instruments: 50 of 2026-11-20>"
+
+
 def test_an_unknown_token_is_an_error(made: Instruments) -> None:
     with pytest.raises(UnknownInstrument, match="no such token in the dump: 7"):
         made.symbol(7)
@@ -88,6 +99,20 @@ def test_search_finds_by_symbol_by_name_and_by_likeness(made: Instruments) -> No
     assert found("INFFY")[0] == "NSE:INFY"
     assert found("infosis")[0] == "NSE:INFY"
     assert found("  ") == []
+    assert made.search("infy", limit=-1) == made.search("infy", limit=0) == []
+
+
+def test_search_takes_several_words_and_an_exchange(made: Instruments) -> None:
+    def found(text: str, **options: object) -> list[str]:
+        return [each.full_symbol for each in made.search(text, limit=3, **options)]
+
+    assert found("BSE:infy")[0] == "BSE:INFY"
+    assert found("nfo:nifty 20050 ce") == ["NFO:NIFTY26DEC20050CE", "NFO:NIFTY26NOV20050CE", "NFO:NIFTY27JAN20050CE"]
+    assert found("20050 nifty pe 26dec")[0] == "NFO:NIFTY26DEC20050PE"
+    assert found("tata consultancy")[0] == "NSE:TCS"
+    assert found("consultancy tata")[0] == "NSE:TCS"
+    assert found("INFY", exchange="bse")[0] == "BSE:INFY"
+    assert found("NYSE:IBM") == []
 
 
 def test_filters_narrow_each_other(made: Instruments) -> None:
@@ -107,6 +132,20 @@ def test_a_chain_has_both_sides_of_every_strike(made: Instruments) -> None:
     assert made.option_chain("NIFTY", MONTHS[1])[0].put == made.find("NFO:NIFTY26DEC20000PE")
     with pytest.raises(UnknownInstrument, match=r"look at expiries\(\): NFO:GOLD"):
         made.option_chain("GOLD")
+
+
+@pytest.mark.parametrize("name", ["NIFTY", "nifty", "NSE:NIFTY 50", "NIFTY 50", "NFO:NIFTY"])
+def test_an_underlying_has_more_names_than_one(made: Instruments, name: str) -> None:
+    assert made.expiries(name) == made.expiries("NIFTY") != []
+    assert made.option_chain(name) == made.option_chain("NIFTY")
+
+
+def test_an_underlying_without_options_is_an_error_with_near_ones(made: Instruments) -> None:
+    assert made.option_chain("nse:infy") == made.option_chain("INFY")
+    assert made.expiries("nobody") == []
+    with pytest.raises(UnknownInstrument, match=r"no options to come, did you mean NIFTY.*: NFO:NIFTI"):
+        made.option_chain("NIFTI")
+    assert made.filter(name="infy", kind="fut", exchange="nfo") == made.filter(name="INFY", kind="FUT", exchange="NFO")
 
 
 @pytest.mark.parametrize(
@@ -168,6 +207,35 @@ def test_today_is_fetched_once_a_day_and_an_older_one_serves_if_that_fails(tmp_p
         assert (stale["INFY"], stale.stale, stale.on) == (INFY, True, ON)
     with pytest.raises(ConnectionError):
         Instruments.today(refuse, folder=tmp_path / "empty", on=ON)
+
+
+def test_the_words_of_a_fetch_that_failed_tell_no_secret(tmp_path: Path) -> None:
+    def refuse() -> list[dict[str, object]]:
+        raise ConnectionError(
+            "403 for /instruments?api_key=abcdefgh&access_token=ijklmnop, authorization: token abc:def"
+        )
+
+    Instruments.today(lambda: rows(400), folder=tmp_path, on=ON)
+    with pytest.warns(UserWarning, match=r"because 403 for /instruments\?api_key=\*\*\*&access_token=\*\*\*") as caught:
+        Instruments.today(refuse, folder=tmp_path, on=ON + timedelta(days=1))
+    assert "def" not in str(caught[0].message)
+
+
+def test_a_cache_that_cannot_be_written_or_read_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.warns(UserWarning, match="the instruments are not kept, every start fetches them: .*file"):
+        made = Instruments.today(lambda: rows(400), folder=tmp_path / "file", on=ON)
+    assert (made["INFY"], made.stale) == (INFY, False)
+    (tmp_path / "instruments-2026-11-20.csv").mkdir()
+    with pytest.warns(UserWarning, match=r"the instruments are not kept, .*instruments-2026-11-20\.csv"):
+        made = Instruments.today(lambda: rows(400), folder=tmp_path, on=ON)
+    assert (made["INFY"], made.stale) == (INFY, False)
+
+
+def test_dates_with_a_time_are_dates(tmp_path: Path) -> None:
+    (row,) = rows(1)
+    future = row | {"expiry": datetime(2026, 12, 29, tzinfo=IST), "instrument_type": "FUT"}
+    assert Instruments.from_rows([future], on=ON).find(row["tradingsymbol"]).expiry == date(2026, 12, 29)
 
 
 def test_a_damaged_file_of_the_day_is_fetched_again_and_old_ones_go(tmp_path: Path) -> None:

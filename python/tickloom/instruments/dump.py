@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -124,6 +124,7 @@ def _quick(text: str, header: Sequence[str]) -> Columns:
         or any(column.min() < 0 for column in (found.strike, found.tick_size, found.lot_size, found.exchange_token))
         or max(map(len, found.symbol)) > _LONGEST or max(map(len, few)) > _LONGEST
         or any("\n" + sign in symbols for sign in _FORMULA) or any(word.startswith(_FORMULA) for word in few)
+        or not (text.isascii() or all(word.isprintable() for word in (*found.symbol, *few)))
     ):  # fmt: skip
         raise _Unusual
     return found
@@ -184,6 +185,9 @@ def _fault(row: list[str], places: Mapping[str, int], width: int, tokens: set[in
             return f"a {name} with a control character"
         if name in _TEXTS and cell.startswith(_FORMULA):
             return f"a {name} like a formula"
+        # Python reads `1_000`, and digits of any script.
+        if _KINDS[name] in "if" and not (cell.isascii() and "_" not in cell):
+            return f"{'an' if name[0] in 'aeiou' else 'a'} {name} that is no number"
     try:
         token = int(cells["instrument_token"])
         small = (int(cells["lot_size"]), float(cells["strike"] or 0), float(cells["tick_size"] or 0))
@@ -219,5 +223,5 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
             cells = [row.get(name, 0) if name in ("exchange_token", "last_price") else row[name] for name in COLUMNS]
         except (KeyError, AttributeError, TypeError) as error:
             raise BadDump(f"a row without {error}, fetch the dump again: rows, row {number}") from None
-        writer.writerow(cells)
+        writer.writerow([cell.date() if isinstance(cell, datetime) else cell for cell in cells])
     return made.getvalue().encode()

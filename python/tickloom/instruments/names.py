@@ -120,6 +120,9 @@ class Names(Mapping[str, int]):
     def _unknown(self, name: str) -> str:
         exchange, colon, symbol = name.partition("@")[0].upper().rpartition(":")
         symbols = self._columns.symbol
+        other = self._found(name.partition("@")[0])
+        if other is not None:
+            return f"not of that expiry, there is {self._instrument(other).key}: {name}"
         if colon and exchange not in self._exchanges:
             return f"no such exchange, there are {', '.join(self._exchanges)}: {name}"
         pool = {symbols[row]: row for row in reversed(self._listed(exchange or None))}
@@ -144,9 +147,9 @@ class Names(Mapping[str, int]):
         )  # fmt: skip
 
     def _is(self, column: str, wanted: str) -> NDArray[np.bool_]:
-        """(rows,) bool: where a column has this value."""
+        """(rows,) bool: where a column has this value, or has it in capitals."""
         numbers, codes = self._codes(column)
-        equal: NDArray[np.bool_] = codes == numbers.get(wanted, -1)
+        equal: NDArray[np.bool_] = codes == numbers.get(wanted, numbers.get(wanted.upper(), -1))
         return equal
 
     def _codes(self, column: str) -> tuple[dict[str, int], NDArray[np.int64]]:

@@ -11,14 +11,19 @@ if TYPE_CHECKING:
 __all__ = ["close", "ranked"]
 
 _POOL = 4_000
+# A kind stands at the end of a symbol, and in the midst of many a name.
+_KINDS = ("FUT", "CE", "PE")
 
 
 def ranked(text: str, symbols: Sequence[str], names: Sequence[str], rows: Iterable[int]) -> list[int]:
     """The rows that a text means, best first: the symbol itself, its beginning, the beginning of a word of the name,
-    a part of the symbol, a part of the name. Shorter symbols come before longer ones, then by alphabet."""
-    wanted = " ".join(text.upper().split())
+    a part of the symbol, a part of the name, all its words in both. Shorter symbols come before longer ones, then by
+    alphabet."""
+    words = text.upper().split()
+    wanted = " ".join(words)
     if not wanted:
         return []
+    ends, parts = [word for word in words if word in _KINDS], [word for word in words if word not in _KINDS]
     found = []
     for row in rows:
         symbol = symbols[row]
@@ -27,6 +32,10 @@ def ranked(text: str, symbols: Sequence[str], names: Sequence[str], rows: Iterab
             rank = 0 if symbol == wanted else 1 if symbol.startswith(wanted) else 3
         elif wanted in name:
             rank = 2 if name.startswith(wanted) or f" {wanted}" in name else 4
+        elif (
+            len(words) > 1 and all(map(symbol.endswith, ends)) and all(part in symbol or part in name for part in parts)
+        ):
+            rank = 5
         else:
             continue
         found.append((rank, len(symbol), symbol, row))

@@ -14,6 +14,7 @@ import numpy as np
 from tickloom.errors import BadDump, UnknownInstrument
 from tickloom.instruments import cache, classes, dump, near
 from tickloom.instruments.names import Instrument, Names
+from tickloom.masks import masked
 from tickloom.model import IST
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["ChainRow", "Instruments"]
 
 log = logging.getLogger("tickloom.instruments")
+_INDICES = {
+    "NIFTY 50": "NIFTY", "NIFTY BANK": "BANKNIFTY", "NIFTY FIN SERVICE": "FINNIFTY", "NIFTY MID SELECT": "MIDCPNIFTY",
+    "NIFTY NEXT 50": "NIFTYNXT50",
+}  # fmt: skip
+"""The symbol of an index, and what its derivatives call it."""
 
 
 class ChainRow(NamedTuple):
@@ -47,6 +53,9 @@ class Instruments(Names):
         self.rejected = columns.rejected
         self.stale = stale
         """Whether it is an older dump, for want of today's."""
+
+    def __repr__(self) -> str:
+        return f"<Instruments: {len(self)} of {self.on}>"
 
     # Make one.
 
@@ -87,7 +96,8 @@ class Instruments(Names):
 
         The file of the day lies in `folder`, or in `directory()`. If there is none, `fetch` is called, and what it
         gives is written there, if it is a good dump with at least half the rows of the last. Otherwise the last one
-        serves on with a warning, and is `stale`. Raises what was wrong if there is no earlier one either.
+        serves on with a warning, and is `stale`. Raises what was wrong if there is no earlier one either. A folder that
+        cannot be written is no more than a warning.
         """
         base, day = Path(folder) if folder is not None else cache.directory(), on or _today()
         path = cache.path_of(base, day)
@@ -95,7 +105,7 @@ class Instruments(Names):
         if path.exists():
             try:
                 return cls.load(path, on=day, **options)
-            except BadDump as error:
+            except (BadDump, OSError) as error:
                 log.warning("the cached file is fetched again: %s", error)
         earlier = next(cls._earlier(base, day, options), None)
         try:
@@ -108,10 +118,13 @@ class Instruments(Names):
         except Exception as error:
             if earlier is None:
                 raise
-            warnings.warn(f"the instruments of {earlier.on} serve on, because {error}", stacklevel=2)
+            warnings.warn(f"the instruments of {earlier.on} serve on, because {masked(str(error))}", stacklevel=2)
             return earlier
-        cache.write(path, raw)
-        cache.prune(base, day)
+        try:
+            cache.write(path, raw)
+            cache.prune(base, day)
+        except OSError as error:
+            warnings.warn(f"the instruments are not kept, every start fetches them: {error}", stacklevel=2)
         return cls(made, on=day, **options)
 
     @classmethod
@@ -130,9 +143,12 @@ class Instruments(Names):
     # Look for some.
 
     def search(self, text: str, *, limit: int = 20, exchange: str | None = None) -> list[Instrument]:
-        """Those that a text means, best first: by symbol, by its beginning, by the name; if there are none, those with
-        a symbol or a name like it."""
+        """Those that a text means, best first: by symbol, by its beginning, by the name, by all of several words such
+        as `nifty 25000 ce`; if there are none, those with a symbol or a name like it. `BSE:INFY` asks one exchange."""
         columns = self._columns
+        before, colon, after = text.partition(":")
+        if colon and exchange is None:
+            exchange, text = before.strip(), after
         rows = range(len(self)) if exchange is None else self._listed(exchange)
         found = near.ranked(text, columns.symbol, columns.name, rows)
         if not found and text.strip():
@@ -140,7 +156,7 @@ class Instruments(Names):
             pool = {columns.symbol[row]: row for row in listed}
             pool |= {columns.name[row].upper(): row for row in listed if columns.name[row]}
             found = list(dict.fromkeys(pool[name] for name in near.close(text, pool, limit)))
-        return [self._instrument(row) for row in found[:limit]]
+        return [self._instrument(row) for row in found[: max(limit, 0)]]
 
     def filter(
         self,
@@ -153,7 +169,7 @@ class Instruments(Names):
         strike: float | tuple[float, float] | None = None,
     ) -> list[Instrument]:
         """All that fit every condition, in the order of the dump. `expiry` and `strike` are one value or a range that
-        includes both ends; `kind` is `EQ`, `FUT`, `CE` or `PE`."""
+        includes both ends; `kind` is `EQ`, `FUT`, `CE` or `PE`. Words may be in small letters."""
         mask = np.ones(len(self), bool)
         for column, wanted in (("exchange", exchange), ("segment", segment), ("kind", kind), ("name", name)):
             if wanted is not None:
@@ -167,18 +183,23 @@ class Instruments(Names):
         return [self._instrument(row) for row in np.flatnonzero(mask).tolist()]
 
     def expiries(self, name: str, *, exchange: str = "NFO", kind: str | None = None) -> list[date]:
-        """The expiries of an underlying, the first one first; of its `FUT`, `CE` or `PE` alone if `kind` says so."""
-        mask = self._is("name", name) & self._is("exchange", exchange)
+        """The expiries of an underlying, the first one first; of its `FUT`, `CE` or `PE` alone if `kind` says so.
+
+        It is named as the dump does it, `NIFTY`, or by its own symbol: `NSE:NIFTY 50`, `infy`."""
+        mask = self._is("name", self._underlying(name, exchange)) & self._is("exchange", exchange)
         if kind is not None:
             mask &= self._is("kind", kind)
         return [date.fromordinal(n) for n in np.unique(self._columns.expiry[mask]).tolist() if n]
 
     def option_chain(self, name: str, expiry: date | None = None, *, exchange: str = "NFO") -> list[ChainRow]:
         """The options of an underlying and an expiry, the lowest strike first; without one that of the next expiry
-        from the date of the dump on. Raises UnknownInstrument if there are none."""
+        from the date of the dump on. Raises UnknownInstrument, with underlyings of such a name, if there are none."""
+        name = self._underlying(name, exchange)
         coming = [day for day in self.expiries(name, exchange=exchange, kind="CE") if day >= self.on]
         if expiry is None and not coming:
-            raise UnknownInstrument(f"no options to come, look at expiries(): {exchange}:{name}")
+            close = near.close(name, sorted(self._underlyings(exchange)), 3, cutoff=0.8)
+            advice = f"did you mean {', '.join(close)}" if close else "look at expiries()"
+            raise UnknownInstrument(f"no options to come, {advice}: {exchange}:{name}")
         found = self.filter(exchange=exchange, name=name, expiry=expiry or coming[0])
         sides = {kind: {each.strike: each for each in found if each.kind == kind} for kind in ("CE", "PE")}
         if not sides["CE"] and not sides["PE"]:
@@ -200,6 +221,22 @@ class Instruments(Names):
                 "tick_size": one.tick_size, "lot_size": one.lot_size, "instrument_type": one.kind,
                 "segment": one.segment, "exchange": one.exchange,
             }  # fmt: skip
+
+    def _underlying(self, name: str, exchange: str) -> str:
+        plain = name.rpartition(":")[2].strip().upper()
+        known = self._underlyings(exchange)
+        return next((each for each in (name, plain, _INDICES.get(plain)) if each in known), name)
+
+    def _underlyings(self, exchange: str) -> frozenset[str]:
+        found = self._named.get(exchange)
+        if found is None:
+            rows = np.flatnonzero(self._is("exchange", exchange) & (self._columns.expiry > 0))
+            found = self._named[exchange] = frozenset(self._columns.name[row] for row in rows.tolist())
+        return found
+
+    @cached_property
+    def _named(self) -> dict[str, frozenset[str]]:
+        return {}
 
     @cached_property
     def _with_derivatives(self) -> frozenset[str]:

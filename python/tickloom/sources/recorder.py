@@ -14,7 +14,6 @@ import fcntl
 import json
 import logging
 import os
-import re
 import threading
 import time
 import weakref
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tickloom._core import JournalWriter
 from tickloom.errors import StoreError
+from tickloom.masks import masked
 from tickloom.sources.journal import BLOCK, CLOCK, DISCONNECTED, EVENT, PUSHED, TEXT, Block, Journal
 
 if TYPE_CHECKING:
@@ -38,16 +38,6 @@ _log = logging.getLogger(__name__)
 _POLL_S = 0.05
 _SAY_AGAIN_S = 60.0
 _DOWN = frozenset({"disconnected", "waiting", "stopped", "authentication_failed"})
-_SECRET = re.compile(
-    r"""((?:api_key|api_secret|access_token|request_token|refresh_token|enctoken|authorization)["']?\s*[=:]\s*["']?"""
-    r"""(?:token\s+|bearer\s+)?)[^&\s"',;}]+""",
-    re.IGNORECASE,
-)
-
-
-def masked(text: str) -> str:
-    """A text without the values of credentials that it names."""
-    return _SECRET.sub(r"\1***", text)
 
 
 class _Writer:

@@ -21,9 +21,10 @@ import pytest
 import tickloom as tl
 from tests.machines import COLUMNS
 from tests.oracle.sessions import SECOND
+from tickloom.masks import masked
 from tickloom.sources import journal as kinds
 from tickloom.sources.journal import Journal, Reading
-from tickloom.sources.recorder import Recorder, masked
+from tickloom.sources.recorder import Recorder
 from tickloom.sources.replay import Replay
 from tickloom.sources.simulator import Market
 from tickloom.ticker.messages import ConnectionEvent
