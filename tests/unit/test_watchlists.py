@@ -24,6 +24,12 @@ def instruments(*symbols: str) -> Instruments:
     return Instruments.from_rows(some, on=ON)
 
 
+@pytest.fixture(autouse=True)
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped lists, whatever somebody updated on this machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 SHIPPED = sorted(dated.INDEX_FILES)
 
 

@@ -17,6 +17,13 @@ NOW = date(2026, 10, 1)
 Table = list[list[str]]
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command and the lists look if they are not told, empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache/tickloom/watchlists"
+
+
 def table() -> Table:
     """The rows of the exchange's file that the shipped NIFTY50 comes from."""
     found = Watchlists().get("NIFTY50", on=NOW).members
@@ -88,6 +95,18 @@ def test_the_command_writes_lists_that_win_over_the_shipped_ones(tmp_path: Path)
     found = Watchlists(folder=folder).get("NIFTY50", on=date(2026, 11, 21))
     assert (found.as_of, found.members[-1]) == (date(2026, 11, 20), ("ABB", "INE117A01022"))
     assert "50 members as of 2026-11-20\n" in command("watchlists", "--folder", str(folder)).stdout
+
+
+def test_what_the_command_wrote_is_used_without_being_told(tmp_path: Path, cache: Path) -> None:
+    file = written(tmp_path / "ind_nifty50list.csv", with_abb_for("TRENT"))
+    run = command("watchlists", "update", str(file), "--date", "2026-11-20")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (cache / "NIFTY50.json").exists()
+    assert Watchlists().get("NIFTY50", on=date(2026, 11, 21)).as_of == date(2026, 11, 20)
+    assert Watchlists(folder=tmp_path).get("NIFTY50", on=date(2026, 11, 21)).as_of == date(2026, 9, 30)
+    (cache / "NIFTY50.json").write_text("{")
+    with pytest.raises(BadDump, match=r"NIFTY50\.json, line 1"):
+        Watchlists()
 
 
 def with_abb_for(gone: str) -> Table:

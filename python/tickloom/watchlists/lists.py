@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tickloom.errors import UnknownInstrument
-from tickloom.instruments import Instruments
+from tickloom.instruments import Instruments, directory
 from tickloom.model import IST
 from tickloom.watchlists import dated, mine
 from tickloom.watchlists.dated import INDEX_FILES
@@ -30,7 +30,9 @@ _CATEGORIES = ("indices", "sectors", "popular", "mine")
 
 
 class Watchlists:
-    """The shipped lists, newer ones in `folder` (`tickloom watchlists update` writes them), and `user`, a YAML file.
+    """The shipped lists, newer ones in `folder`, and `user`, a YAML file.
+
+    Without a folder it is the one in the cache to which `tickloom watchlists update` writes.
 
     The YAML file has a list of symbols a name: `mine: [NSE:INFY, TCS]`; its lists win over others of that name.
     `POPULAR` is made of others: the members of NIFTY50 and of BANKNIFTY, when resolved those that have derivatives.
@@ -41,7 +43,7 @@ class Watchlists:
         self, user: str | os.PathLike[str] | None = None, *, folder: str | os.PathLike[str] | None = None
     ) -> None:
         self._versions: dict[str, list[Watchlist]] = {}
-        for base in (_SHIPPED, *([Path(folder)] if folder is not None else [])):
+        for base in (_SHIPPED, directory() / "watchlists" if folder is None else Path(folder)):
             for path in sorted(base.glob("*.json")):
                 for found in dated.read(path):
                     self._versions.setdefault(found.name, []).append(found)
