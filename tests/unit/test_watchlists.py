@@ -120,6 +120,10 @@ def change(day: str, came: str, went: str) -> dict[str, object]:
         ({"since": "2026-01-01", "changes": [change("2026-12-01", "A", "")]}, "a change of 2026-12-01"),
         ({"since": "2026-01-01", "changes": [change("2026-08-01", "Z", "")]}, "does not fit the members after it"),
         ({"since": "2026-01-01", "changes": [change("2026-08-01", "A", "B")]}, "does not fit the members after it"),
+        (
+            {"since": "2026-01-01", "changes": [change("2026-08-01", "A", "") | {"known_to": "2026-08-01"}]},
+            "a change of",
+        ),
         ({"since": "soon"}, "Invalid isoformat string"),
         ({"changes": [{}]}, "effective_from"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.test_cli import command
 from tickloom import BadDump
-from tickloom.watchlists import Watchlists, dated, update
+from tickloom.watchlists import StaleWatchlist, Watchlists, dated, update
 
 THEN = date(2026, 7, 1)
 NOW = date(2026, 10, 1)
@@ -144,7 +144,20 @@ def test_members_that_came_and_went_between_two_files_are_told_day_by_day(tmp_pa
     assert read == [(NOW, NOW)]
     update.save(update.parse(written(file, with_abb_for("TRENT")), date(2026, 11, 2)), raw, folder)
     read = [(each.effective_from, each.as_of) for each in dated.read(folder / "NIFTY50.json")]
-    assert read == [(NOW, date(2026, 11, 1)), (date(2026, 11, 2), date(2026, 11, 2))]
+    assert read == [(NOW, NOW), (date(2026, 11, 2), date(2026, 11, 2))]
+
+
+def test_between_two_files_nobody_knows_on_which_day_a_list_changed(tmp_path: Path) -> None:
+    folder, file = tmp_path / "lists", tmp_path / "ind_niftyitlist.csv"
+    it = [["X", "Y", each.symbol, "EQ", each.isin] for each in Watchlists().get("IT", on=date(2026, 8, 1)).members]
+    abb = [*it[1:], ["ABB", "Things", "ABB", "EQ", "INE117A01022"]]
+    for day, rows in ((date(2026, 9, 1), it), (date(2026, 11, 2), abb)):
+        update.save(update.parse(written(file, rows), day), file.read_bytes(), folder)
+    found = Watchlists(folder=folder)
+    with pytest.warns(StaleWatchlist, match="as of 2026-09-01, the indices changed on 2026-09-30"):
+        found.get("IT", on=date(2026, 10, 15))
+    assert found.get("IT", on=date(2026, 9, 15)).as_of == date(2026, 9, 1)
+    assert found.get("IT", on=date(2026, 11, 2)).as_of == date(2026, 11, 2)
 
 
 def test_an_older_file_with_the_same_members_makes_the_list_no_older(tmp_path: Path) -> None:

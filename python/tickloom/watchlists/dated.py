@@ -1,7 +1,8 @@
 """Dated: the members of an index through time: a copy of the exchange's file, and what it announced (stage watchlists).
 
 A file holds the members as of a date, and the changes before it, the newest first. Taken back one by one, those give
-the members of earlier days, in the symbols of the copy: what was renamed since bears its new name.
+the members of earlier days, in the symbols of the copy: what was renamed since bears its new name. They were in force
+until the day before a change, or are known to an earlier date if that is all that two copies tell.
 """
 
 from __future__ import annotations
@@ -53,15 +54,15 @@ def _versions(raw: dict[str, Any]) -> list[Watchlist]:
     found: list[Watchlist] = []
     for change in raw.get("changes", []):
         effective = date.fromisoformat(change["effective_from"])
-        if not since < effective <= as_of:
+        known_to = date.fromisoformat(change.get("known_to", str(effective - timedelta(days=1))))
+        if not since <= known_to < effective <= as_of:
             raise ValueError(f"a change of {effective} in a list of {since} to {as_of}")
         found.append(Watchlist(name, category, as_of, str(source), members, effective))
         came, went = _members(change["in"]), _members(change["out"])
         if set(came) - set(members) or set(went) & set(members):
             raise ValueError(f"the change of {effective} does not fit the members after it")
         members = (*(each for each in members if each not in came), *went)
-        # What follows ended on the day before.
-        as_of, source = effective - timedelta(days=1), f"{raw['source']}, before what was {change['source']}"
+        as_of, source = known_to, f"{raw['source']}, before what was {change['source']}"
     found.append(Watchlist(name, category, as_of, str(source), members, since))
     return found[::-1]
 

@@ -107,7 +107,8 @@ def _keep(head: dict[str, Any], before: dict[str, Any]) -> None:
             return
         source = f"seen in a file of {head['as_of']}"
         # On which day between the two files is not known.
-        changes = [{"effective_from": head["as_of"], "source": source, "in": came, "out": went}, *changes]
+        change = {"effective_from": head["as_of"], "known_to": before["as_of"], "source": source}
+        changes = [change | {"in": came, "out": went}, *changes]
     head["as_of"] = max(before["as_of"], head["as_of"])
     head["since"], head["changes"] = before.get("since", before["as_of"]), changes
 
