@@ -140,7 +140,8 @@ def test_names_are_found_however_they_are_written() -> None:
     for name in ("NIFTY50", "nifty 50", "Nifty_50", "NIFTY"):
         assert shipped.get(name, on=THEN).name == "NIFTY50"
         assert name in shipped
-    assert shipped.get("NIFTY BANK", on=date(2025, 5, 1)).name == "BANKNIFTY"
+    for name in ("NIFTY BANK", "bank", "BANK_NIFTY"):
+        assert shipped.get(name, on=date(2025, 5, 1)).name == "BANKNIFTY"
     assert shipped.get("pharma", on=date(2026, 8, 27)).name == "NIFTYPHARMA"
     with pytest.raises(KeyError, match="no such watchlist, there are BANKNIFTY"):
         shipped.get("SP500")

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Watchlists"]
 
 _SHIPPED = Path(__file__).with_name("data")
-_ALIASES = {"NIFTY": "NIFTY50", "NIFTYBANK": "BANKNIFTY", "NEXT50": "NIFTYNEXT50", "MIDCAP50": "NIFTYMIDCAP50"}
+_ALIASES = {
+    "NIFTY": "NIFTY50", "BANK": "BANKNIFTY", "NIFTYBANK": "BANKNIFTY", "NEXT50": "NIFTYNEXT50",
+    "NIFTYNXT50": "NIFTYNEXT50", "MIDCAP50": "NIFTYMIDCAP50",
+}  # fmt: skip
 _ALIASES |= {name.removeprefix("NIFTY"): name for name, (category, *_) in INDEX_FILES.items() if category == "sectors"}
 _POPULAR = "POPULAR"
 _POPULAR_OF = ("NIFTY50", "BANKNIFTY")
