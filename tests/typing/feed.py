@@ -9,6 +9,7 @@ from tickloom.events import BarClosed, BarEvent, BarRevised, BarUpdate, Connecti
 from tickloom.feed import Match, Status
 from tickloom.feed.statistics import Histogram
 from tickloom.sources import Kite, Polling, PushedTick, PushedTicks, Quote, Replay, Simulator, Source
+from tickloom.watchlists import Mover
 
 feed = tl.Feed(Simulator(), ["1m"], policy="drop_oldest", queue=8)
 assert_type(tl.Feed(Kite("key", "token")), tl.Feed)
@@ -19,6 +20,7 @@ assert_type(feed.source, Source)
 assert_type(feed.engine, tl.Engine)
 assert_type(feed.candles("INFY", "1m"), tl.Candles)
 assert_type(feed.subscriptions(), dict[int, str])
+assert_type(feed.movers("TOP_GAINERS", 5, among=["INFY", 408065]), list[Mover])
 assert_type(feed.error, BaseException | None)
 assert_type(feed.running, bool)
 

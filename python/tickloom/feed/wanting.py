@@ -93,8 +93,9 @@ class Wanting(Warming):
         names: list[int | str] = []
         lists: dict[str, None] = {}
         for each in several:
-            which = mover_name(each) if isinstance(each, str) and not self._symbols.is_known(each) else None
-            if which is None:
+            which = mover_name(each) if isinstance(each, str) else None
+            # An instrument or a list of the user's own may be called so.
+            if which is None or self._symbols.is_known(str(each)):
                 names.append(each)
             else:
                 lists[which] = None

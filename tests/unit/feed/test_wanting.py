@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from tests.unit.feed.fake import Fake
 from tickloom import Instruments, UnknownInstrument
 from tickloom.feed.moved import Moved
 from tickloom.sources.simulator import Market
+from tickloom.watchlists import Watchlists
 
 INDEX_SEGMENT = 9
 
@@ -154,6 +157,17 @@ def test_a_mode_that_is_none_changes_nothing(feed: tl.Feed) -> None:
     assert modes(feed, "quote") == set(feed.subscriptions())
     feed.unsubscribe("TOP_GAINERS")
     assert modes(feed, "quote") == set(feed.subscriptions())
+
+
+def test_a_list_of_ones_own_may_bear_the_name_of_movers(feed: tl.Feed, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    names = list(feed.subscriptions())[:2]
+    symbols = [symbol for token, symbol in feed.engine.instruments if token in names]
+    file.write_text(f"top gainers: {json.dumps(symbols)}\n")
+    known = {symbol: token for token, symbol in feed.engine.instruments if symbol is not None}
+    own = tl.Feed(Fake(), ["1m"], symbols=known, watchlists=Watchlists(file))
+    own.subscribe("TOP_GAINERS")
+    assert set(own.subscriptions()) == set(names)
 
 
 def test_a_list_that_is_not_subscribed_is_no_matter(feed: tl.Feed) -> None:
