@@ -95,7 +95,7 @@ def test_no_instrument_is_a_usage_error() -> None:
 
 
 def test_what_is_no_instrument_is_a_usage_error(exchange: Exchange) -> None:
-    process = live(exchange, "NSE:INFY")
+    process = live(exchange, "NSE:INFY=408065")
     _, err = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "TOKEN=NAME" in err

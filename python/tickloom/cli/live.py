@@ -10,34 +10,32 @@ from typing import TYPE_CHECKING
 import click
 from rich.live import Live
 
-from tickloom.cli import options, screen
+from tickloom.cli import options, screen, symbols
+from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console, RenderableType
 
     from tickloom.feed import Feed, Status
-    from tickloom.sources.kite import Kite
     from tickloom.sources.simulated import Simulator
 
 __all__ = ["command"]
 
 REFRESH_S, PLAIN_S = 0.25, 2.0
-
-
-def instrument(value: str) -> tuple[int, str]:
-    """`408065` or `408065=INFY`: a token, and a name to show for it. Raises BadParameter for anything else."""
-    token, _, name = value.partition("=")
-    if not token.isdecimal() or not 0 < int(token) < 2**32:
-        raise click.BadParameter(f"an instrument is a token, or TOKEN=NAME: {value}")
-    return int(token), name or token
+# Bars that are kept: without a history, and for each day of it, minutes with an evening.
+KEPT, A_DAY = 500, 900
 
 
 def head(status: Status) -> str:
     """The line's state in a few words."""
     states = ", ".join(sorted(set(status.connections.values()))) or "starting"
+    warm = status.warmup
+    history = "" if warm.state == "off" else f"   history {warm.state}, {warm.done} of {warm.wanted}"
     return (
         f"{states}   {status.ticks:,} ticks, {status.ticks_per_second:,.0f}/s   "
-        f"{status.reconnects} reconnects   {status.rejected} rejected"
+        f"{status.reconnects} reconnects   {status.rejected} rejected{history}"
     )
 
 
@@ -90,63 +88,78 @@ class _Plain:
 
 
 @click.command()
-@click.argument("instruments", nargs=-1, type=instrument)
+@click.argument("instruments", nargs=-1, type=symbols.named)
 @click.option("--simulated", is_flag=True, help="A simulated exchange instead of the account's feed; needs no account.")
 @click.option(
     "--speed", default=60.0, show_default=True, type=click.FloatRange(min=0), help="Market seconds a second, simulated."
 )
 @options.mode
 @click.option("--interval", default="1m", show_default=True, help="The candles to show.")
+@click.option("--warmup", metavar="DAYS", help="Fill the candles with history first: 2d is today and two days before.")
+@symbols.dump
+@symbols.root
 @click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Keep the raw frames in this file.")
 @options.url
 @options.seconds
 @options.credentials_file
 def command(
-    instruments: tuple[tuple[int, str], ...],
+    instruments: tuple[symbols.Named, ...],
     simulated: bool,
     speed: float,
     mode: str,
     interval: str,
+    warmup: str | None,
+    dump: Path | None,
+    root: str | None,
     record: Path | None,
     url: str,
     seconds: float | None,
     file: Path | None,
 ) -> None:
-    """Follow INSTRUMENTS live: tokens, or TOKEN=NAME such as 408065=INFY.
+    """Follow INSTRUMENTS live: names such as NSE:INFY or NIFTY50, tokens, or TOKEN=NAME such as 408065=INFY.
 
     With --simulated it needs no account. Else key and token come from KITE_API_KEY and KITE_ACCESS_TOKEN, or from a
     file of mode 0600.
     """
+    if not instruments and not simulated:
+        raise click.UsageError("name an instrument: NSE:INFY, a token, or TOKEN=NAME")
     # `tickloom --help` looks at every command, and needs no network for it.
     from tickloom.feed import Feed  # noqa: PLC0415 - `--help` needs no sockets
+    from tickloom.feed.warming import days_of  # noqa: PLC0415 - `--help` needs no sockets
 
-    shown = dict(instruments)
-    source: Kite | Simulator
-    if simulated:
-        source = simulator = _simulated(speed)
-        shown = shown or {token: name for name, token in simulator.symbols.items()}
-    elif shown:
-        source = options.account(file, url)
-    else:
-        raise click.UsageError("name an instrument: a token, or TOKEN=NAME")
+    source = _simulated(speed) if simulated else options.account(file, url)
+    by_name = not simulated and any(token is None for token, _ in instruments)
     try:
-        feed = Feed(source, intervals=[interval], record=record)
-        for token, name in shown.items():
-            feed.engine.track(token, name)
-        feed.subscribe(list(shown), mode=mode)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
+        days = days_of(warmup)
+        feed = Feed(
+            source, intervals=[interval], record=record, symbols=symbols.opened(dump, file, root) if by_name else None,
+            history=None if days is None else symbols.history(simulated, file, root),
+            capacity=KEPT if days is None else A_DAY * (days + 1),
+        )  # fmt: skip
+        shown = _subscribed(feed, instruments or [(None, name) for name in source.symbols], mode)
+    except (TickloomError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
     console = options.terminal()
     # What ends the process otherwise would leave the recording without its end.
     signal.signal(signal.SIGTERM, _terminated)
-    with feed:
-        try:
-            follow(feed, shown, interval, console, seconds)
-        except KeyboardInterrupt:
-            raise SystemExit(128 + signal.SIGINT) from None
-        finally:
-            feed.stop()
-            finish(feed, shown, interval, console)
+    feed.start(days)
+    try:
+        follow(feed, shown, interval, console, seconds)
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
+    finally:
+        feed.stop()
+        finish(feed, shown, interval, console)
+
+
+def _subscribed(feed: Feed, instruments: Sequence[symbols.Named], mode: str) -> dict[int, str]:
+    """Subscribes in the order given; what is shown for each token."""
+    for token, name in instruments:
+        if token is not None:
+            feed.engine.track(token, name)
+        feed.subscribe(name if token is None else token, mode=mode)
+    names = dict(feed.engine.instruments)
+    return {token: names.get(token) or str(token) for token in feed.subscriptions()}
 
 
 def _simulated(speed: float) -> Simulator:

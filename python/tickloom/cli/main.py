@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "command"),
     "hours": ("hours", "command"),
+    "instruments": ("instruments", "command"),
     "live": ("live", "command"),
     "parity": ("parity", "command"),
     "record": ("record", "command"),
