@@ -10,6 +10,7 @@ import click
 
 from tickloom.cli import credentials
 from tickloom.errors import MissingExtra, TickloomError
+from tickloom.masks import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,5 +88,5 @@ def _fetched(file: Path | None, root: str | None) -> Iterable[Mapping[str, Any]]
     try:
         rows: Iterable[Mapping[str, Any]] = client.instruments()
     except kiteconnect.exceptions.KiteException as error:
-        raise TickloomError(f"the broker gave no instruments: {error}") from None
+        raise TickloomError(f"the broker gave no instruments: {masked(str(error))}") from None
     return rows
