@@ -147,6 +147,10 @@ class Instrument:
         if not fresh and date < self.date:
             self.stats["stale"] += 1
             return
+        lost = fresh or (date > self.date and self.gap_from is not None)
+        if self._untraded(p, volume, at, date) and not lost:
+            self.stats["stale"] += 1
+            return
         if not fresh and date > self.date:
             if volume is not None and not at.ltt and not at.ets:
                 if volume == self.top - self.offset and volume:
@@ -184,11 +188,17 @@ class Instrument:
         else:
             self._with_volume(p, volume, at, stamp)
 
+    def _untraded(self, p: Packet, volume: int | None, at: Stamps, date: int) -> bool:
+        """R4: a volume without a stamp, before anything can have traded on the date, is an earlier one's."""
+        told = p.quantity is None and bool(volume) and not at.ltt and not at.ets
+        return told and schedule(self.kind, date).phase(at.estimate) == "before"
+
     def _first_contact(self, p: Packet, volume: int | None, at: Stamps, *, stamp: int, date: int, case4: bool) -> bool:
         """Cases 1-4; True when the packet then goes on as an ordinary one."""
         today = ist_day(at.rx) if at.rx else date
         self.date = date
         stale = not case4 and (date < today or (at.ltt and ist_day(at.ltt) < date))
+        stale = stale or self._untraded(p, volume, at, date)
         given, self.given_baseline = self.given_baseline, None
         if given is not None:
             self.top = self.baseline = given

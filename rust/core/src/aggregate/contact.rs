@@ -35,10 +35,11 @@ impl Book {
         let date = ist_day(s.stamp);
         let day = self.cold[slot].day;
         let broken = self.cold[slot].gap_from.is_some() && date > day;
+        let untraded = self.untraded(slot, s, date);
         if day == NO_DAY || broken {
-            return self.first_contact(slot, s, clock, date);
+            return self.first_contact(slot, s, clock, date, untraded);
         }
-        if date < day {
+        if date < day || untraded {
             self.tally.stale += 1;
             return Contact::Nothing;
         }
@@ -67,10 +68,32 @@ impl Book {
         Contact::Ordinary
     }
 
-    fn first_contact(&mut self, slot: usize, s: &Snap, clock: &Clock, date: i64) -> Contact {
+    /// Whether a volume that no stamp dates must be an earlier date's, as nothing can have traded on this one yet (R4).
+    fn untraded(&self, slot: usize, s: &Snap, date: i64) -> bool {
+        let told = s.has_volume && s.volume > 0 && !s.added;
+        if !told || s.ltt != 0 || s.ets != 0 {
+            return false;
+        }
+        let cold = &self.cold[slot];
+        let phase = if cold.day == date {
+            cold.schedule.phase(s.stamp)
+        } else {
+            self.schedule_of(slot, date).phase(s.stamp)
+        };
+        phase == Phase::Before
+    }
+
+    fn first_contact(
+        &mut self,
+        slot: usize,
+        s: &Snap,
+        clock: &Clock,
+        date: i64,
+        untraded: bool,
+    ) -> Contact {
         self.tally.contacts += 1;
         let now_day = if s.rx > 0 { ist_day(s.rx) } else { date };
-        let stale = date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date);
+        let stale = untraded || date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date);
         let preset = self.cold[slot].preset.take();
         if preset.is_some() || stale {
             self.begin_day(slot, if stale { now_day.max(date) } else { date });
