@@ -110,11 +110,12 @@ class PushedTicks:
         rejected: int = 0,
         error: Exception | None = None,
     ) -> None:
-        self.quotes = tuple(quotes)
+        told: tuple[Any, ...] = tuple(quotes)
+        self.quotes: tuple[Quote, ...] = told
         self.volume: VolumeKind = volume
         # A mistake here would be one of every message: it is said where it was made, before anything is taken.
         self.received_ns = _receipt(received_ns)
-        for quote in self.quotes:
+        for quote in told:
             if not isinstance(quote, Quote):
                 msg = f"quotes must be Quote(token, price, ...): {quote!r}"
                 raise TypeError(msg)
