@@ -18,7 +18,7 @@ from tickloom.feed.reader import Reader
 from tickloom.feed.session import Orders, Session
 from tickloom.feed.statistics import Status
 from tickloom.feed.symbols import Symbols
-from tickloom.feed.warming import Warming
+from tickloom.feed.warming import Warming, checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,7 +91,7 @@ class Feed(Warming):
         self._recorded = False
         self._busy = busy
         self._session: Session | None = None
-        self._history = history
+        self._history = checked(history)
         self._backfill: Backfill | None = None
         self._dispatched = Account()
         self._dispatcher: Dispatcher | None = None
