@@ -83,14 +83,7 @@ impl Book {
         phase == Phase::Before
     }
 
-    fn first_contact(
-        &mut self,
-        slot: usize,
-        s: &Snap,
-        clock: &Clock,
-        date: i64,
-        untraded: bool,
-    ) -> Contact {
+    fn first_contact(&mut self, slot: usize, s: &Snap, clock: &Clock, date: i64, untraded: bool) -> Contact {
         self.tally.contacts += 1;
         let now_day = if s.rx > 0 { ist_day(s.rx) } else { date };
         let stale = untraded || date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date);
