@@ -597,3 +597,25 @@ def test_r4_a_quantity_without_a_stamp_before_the_hours_is_a_trade(machine):
     m.it.push(INFY, 100.0, time_ns=None, quantity=7, received_ns=m.at("08:50:00"))
     m.it.push(INFY, 100.0, time_ns=None, quantity=7, received_ns=m.at("08:50:05"))
     assert (m.account()["unattributed"], m.it.stats.get("stale", 0)) == (14, 0)
+
+
+def test_r10_yesterdays_volume_is_stale_after_a_night_without_a_line_too(machine):
+    m = machine()
+    for clock, volume in (("15:00:00", 500), ("15:00:05", 9_000)):
+        m.it.apply(frames.frame(frames.quote(INFY, 10000, volume)), m.at(clock))
+    m.it.disconnected(m.at("15:31:00"))
+    # In the pre-open something may have traded, but not this.
+    m.it.apply(frames.frame(frames.quote(INFY, 10000, 9_000)), m.at("2026-07-02 09:05:00"))
+    assert m.it.stats["stale"] == 1
+    for clock, volume in (("09:15:02", 40), ("09:15:03", 100)):
+        m.it.apply(frames.frame(frames.quote(INFY, 10000, volume)), m.at(f"2026-07-02 {clock}"))
+    assert (m.forming()["volume"], m.account()["baseline"]) == (100, 0)
+    assert not m.it.stats.get("rollbacks", 0)
+
+
+@pytest.mark.parametrize("quantity", [7, 8])
+def test_r10_a_quantity_without_a_stamp_on_a_new_date_is_a_trade_however_large(machine, quantity):
+    m = machine()
+    m.it.push(INFY, 100.0, time_ns=None, quantity=7, received_ns=m.at("15:00:00"))
+    m.it.push(INFY, 100.0, time_ns=None, quantity=quantity, received_ns=m.at("2026-07-02 10:00:00"))
+    assert (m.forming()["volume"], m.account()["baseline"], m.it.stats.get("stale", 0)) == (quantity, 0, 0)
