@@ -74,6 +74,8 @@ def main():
     parser.add_argument("--bars", type=int, default=500)
     parser.add_argument("--record")
     options = parser.parse_args()
+    if options.source != "simulator" and not options.what:
+        parser.error(f"{options.source} needs a journal, or tokens")
 
     source = source_of(options)
     # A journal can wait for a slow callback, a broker cannot.

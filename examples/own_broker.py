@@ -61,8 +61,9 @@ class OwnBroker:
                         return
                     sink.on_ticks(self.ticks(line), 0)
                 reason = "the broker hung up"
-            except (OSError, ValueError) as error:
-                reason = str(error)
+            except (OSError, ValueError, LookupError, TypeError) as error:
+                # A line that is no trade of ours is a broker that is not there; the feed is not to end of it.
+                reason = repr(error)
             finally:
                 if self.writer is not None:
                     self.writer.close()

@@ -13,7 +13,7 @@ from tests.machines import INFY, OPTION
 from tests.oracle.sessions import DAY, SECOND, ist
 from tests.properties.feeds import OPTIONS
 
-STARTS = ("09:06:50", "09:14:40", "11:02:30", "15:14:30", "15:29:30", "15:40:00")
+STARTS = ("08:59:00", "09:06:50", "09:14:40", "11:02:30", "15:14:30", "15:29:30", "15:40:00")
 NEW = (5633, 81153, 12345858)
 
 
@@ -48,6 +48,8 @@ def pushes(seed: int, *, live: bool, count: int = 250, tokens: tuple[int, ...] =
             tick["received_ns"] = now + rng.randrange(3) * SECOND // 2
         if stamps.random() < without:
             tick["time_ns"] = None
+        elif live and stamps.random() < 0.02:
+            tick["time_ns"] = now + stamps.choice((59, 61, 63, 19_800)) * SECOND
         yield "push", now, tick
         if rng.random() < 0.05:
             yield "advance", now, None

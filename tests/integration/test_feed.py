@@ -46,6 +46,21 @@ def test_a_strategy_runs_on_the_simulator_as_it_would_on_the_broker() -> None:
     assert account.offered == account.delivered + account.dropped
 
 
+@pytest.mark.parametrize("level", ["WARNING", "INFO", "DEBUG"])
+def test_the_transports_log_is_as_loud_as_the_users_and_never_below_info(
+    exchange: Exchange, caplog: pytest.LogCaptureFixture, level: str
+) -> None:
+    caplog.set_level(level, "tickloom")
+    # The fixture would leave out itself what a logger lets through.
+    caplog.handler.setLevel(1)
+    kite = tl.sources.Kite("key", "token", url=exchange.url, symbols=exchange.symbols)
+    with tl.Feed(kite, ["1m"]) as feed:
+        feed.subscribe(list(exchange.symbols))
+        feed.wait_connected(5)
+    said = {record.levelname for record in caplog.records if ".transport" in record.name}
+    assert said == (set() if level == "WARNING" else {"INFO"})
+
+
 def test_modes_and_instruments_change_while_it_runs(exchange: Exchange) -> None:
     kite = tl.sources.Kite("key", "token", url=exchange.url, symbols=exchange.symbols)
     feed = tl.Feed(kite)

@@ -272,3 +272,20 @@ def test_what_makes_no_sense_is_refused() -> None:
     feed = tl.Feed(Polling(dict, symbols=SYMBOLS), ["1m"])
     with pytest.raises(ValueError, match="no name to ask for, put it into symbols: 7"):
         feed.subscribe(7)
+
+
+def test_what_cannot_be_called_is_refused() -> None:
+    with pytest.raises(TypeError, match="a function that is polled must be callable: 5"):
+        Polling(5, symbols=SYMBOLS)
+
+
+def test_an_iterator_at_its_end_is_a_failed_call_that_says_so() -> None:
+    answers = iter([{"NSE:INFY": {"price": 1.0}}])
+    source = Polling(lambda _: next(answers), every=0.01, longest=0.02, symbols=SYMBOLS)
+    reasons: list[str] = []
+    feed = tl.Feed(source, ["1m"])
+    feed.on(Connection, lambda event: reasons.append(event.reason))
+    feed.subscribe("NSE:INFY")
+    with feed:
+        until(lambda: source.failures >= 2)
+    assert set(filter(None, reasons)) == {"RuntimeError: StopIteration: "}

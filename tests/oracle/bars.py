@@ -163,7 +163,9 @@ class Oracle:
 
     def _feed(self, packet: Packet, rx: int) -> None:
         instrument = self.track(packet.token)
-        packet = replace(packet, ltt=self._valid(packet.ltt, rx), ets=self._valid(packet.ets, rx))
+        ets = self._valid(packet.ets, rx)
+        # A pushed tick has one stamp, which stands for both.
+        packet = replace(packet, ltt=ets if packet.given else self._valid(packet.ltt, rx), ets=ets)
         if rx and packet.ets and abs(rx - packet.ets) <= 60 * SECOND:
             lag = rx - packet.ets
             self.skew = lag if self.skew is None else min(self.skew, lag)

@@ -147,11 +147,13 @@ class Instrument:
         if not fresh and date < self.date:
             self.stats["stale"] += 1
             return
+        lost = fresh or (date > self.date and self.gap_from is not None)
+        earlier = self._undated(p, volume, at, date)
+        if earlier and not lost:
+            self.stats["stale"] += 1
+            return
         if not fresh and date > self.date:
             if volume is not None and not at.ltt and not at.ets:
-                if volume == self.top - self.offset and volume:
-                    self.stats["stale"] += 1
-                    return
                 again = volume > self.top - self.offset
             for base in self.bases:
                 base.seal(lambda *_: True, self.divisor, events)
@@ -160,7 +162,7 @@ class Instrument:
             self.date = date
         if fresh or again:
             self.gap_from = None
-            if not self._first_contact(p, volume, at, stamp=stamp, date=date, case4=again):
+            if not self._first_contact(p, volume, at, stamp=stamp, date=date, case4=again, earlier=earlier):
                 return
         elif at.ltt and ist_day(at.ltt) < date:
             self.stats["stale"] += 1
@@ -184,11 +186,21 @@ class Instrument:
         else:
             self._with_volume(p, volume, at, stamp)
 
-    def _first_contact(self, p: Packet, volume: int | None, at: Stamps, *, stamp: int, date: int, case4: bool) -> bool:
+    def _undated(self, p: Packet, volume: int | None, at: Stamps, date: int) -> bool:
+        """R4, R10: a volume without a stamp is an earlier date's if nothing can have traded yet, or if it repeats."""
+        if p.quantity is not None or not volume or at.ltt or at.ets:
+            return False
+        repeats = self.date is not None and date > self.date and volume == self.top - self.offset
+        return repeats or schedule(self.kind, date).phase(at.estimate) == "before"
+
+    def _first_contact(
+        self, p: Packet, volume: int | None, at: Stamps, *, stamp: int, date: int, case4: bool, earlier: bool
+    ) -> bool:  # fmt: skip
         """Cases 1-4; True when the packet then goes on as an ordinary one."""
         today = ist_day(at.rx) if at.rx else date
         self.date = date
         stale = not case4 and (date < today or (at.ltt and ist_day(at.ltt) < date))
+        stale = stale or earlier
         given, self.given_baseline = self.given_baseline, None
         if given is not None:
             self.top = self.baseline = given

@@ -538,3 +538,84 @@ def test_r29_an_index_is_bucketed_by_the_exchange_stamp(machine):
     assert bar["vwap"] != bar["vwap"]
     assert bar["flags"] & 16
     assert bar["time_source"] == 2
+
+
+def test_r2_a_pushed_stamp_ahead_of_its_receipt_moves_nobodys_clock(machine):
+    m = machine()
+    for second in range(3):
+        clock = f"10:00:0{second + 1}"
+        m.it.push(INFY, 100.0, time_ns=m.at(clock), quantity=5, received_ns=m.at(clock))
+        # Indian time that was taken for UTC, say.
+        m.it.push(OPTION, 50.0, time_ns=m.at("15:30:00"), quantity=1, received_ns=m.at(clock))
+    assert m.forming()["volume"] == 15
+    assert m.forming(token=OPTION)["volume"] == 3
+    assert m.forming(token=OPTION)["flags"] & TIME_APPROX
+    assert m.it.stats["bad_stamps"] == 3
+
+
+def test_r2_a_pushed_stamp_may_run_ahead_a_little(machine):
+    m = machine()
+    m.it.push(INFY, 100.0, time_ns=m.at("10:01:01"), quantity=5, received_ns=m.at("10:00:01"))
+    assert m.label(m.forming()["time"]) == "10:01"
+    assert m.it.stats["bad_stamps"] == 0
+
+
+@pytest.mark.parametrize("baseline", [None, 0])
+@pytest.mark.parametrize("way", ["quote", "push"])
+def test_r4_volume_without_a_stamp_before_the_hours_is_an_earlier_dates(machine, way, baseline):
+    m = machine()
+    if baseline is not None:
+        m.it.track(INFY, baseline_volume=baseline)
+
+    def tell(clock, volume):
+        if way == "quote":
+            m.it.apply(frames.frame(frames.quote(INFY, 10000, volume)), m.at(clock))
+        else:
+            m.it.push(INFY, 100.0, time_ns=None, cumulative_volume=volume, received_ns=m.at(clock))
+
+    for clock in ("08:50:00", "08:59:59"):
+        tell(clock, 9_000_000)
+    assert m.it.stats["stale"] == 2
+    for nth in range(1, 4):
+        tell(f"09:15:0{nth + 1}", 1_200 * nth)
+    assert m.forming()["volume"] == 3_600
+    assert not m.forming()["flags"] & PARTIAL
+    assert m.account() | {"bars": 3_600, "last": 3_600, "baseline": 0, "unattributed": 0} == m.account()
+
+
+def test_r4_volume_without_a_stamp_after_midnight_leaves_the_old_date_alone(machine):
+    m = machine()
+    m.it.apply(frames.frame(frames.quote(INFY, 10000, 500)), m.at("15:00:00"))
+    m.it.apply(frames.frame(frames.quote(INFY, 10000, 9_000)), m.at("2026-07-02 08:00:00"))
+    assert (m.it.stats["stale"], m.account()["last"]) == (1, 500)
+    m.it.apply(frames.frame(frames.quote(INFY, 10000, 40)), m.at("2026-07-02 09:15:03"))
+    assert (m.forming()["volume"], m.account()["baseline"]) == (40, 0)
+
+
+def test_r4_a_quantity_without_a_stamp_before_the_hours_is_a_trade(machine):
+    m = machine()
+    m.it.push(INFY, 100.0, time_ns=None, quantity=7, received_ns=m.at("08:50:00"))
+    m.it.push(INFY, 100.0, time_ns=None, quantity=7, received_ns=m.at("08:50:05"))
+    assert (m.account()["unattributed"], m.it.stats.get("stale", 0)) == (14, 0)
+
+
+def test_r10_yesterdays_volume_is_stale_after_a_night_without_a_line_too(machine):
+    m = machine()
+    for clock, volume in (("15:00:00", 500), ("15:00:05", 9_000)):
+        m.it.apply(frames.frame(frames.quote(INFY, 10000, volume)), m.at(clock))
+    m.it.disconnected(m.at("15:31:00"))
+    # In the pre-open something may have traded, but not this.
+    m.it.apply(frames.frame(frames.quote(INFY, 10000, 9_000)), m.at("2026-07-02 09:05:00"))
+    assert m.it.stats["stale"] == 1
+    for clock, volume in (("09:15:02", 40), ("09:15:03", 100)):
+        m.it.apply(frames.frame(frames.quote(INFY, 10000, volume)), m.at(f"2026-07-02 {clock}"))
+    assert (m.forming()["volume"], m.account()["baseline"]) == (100, 0)
+    assert not m.it.stats.get("rollbacks", 0)
+
+
+@pytest.mark.parametrize("quantity", [7, 8])
+def test_r10_a_quantity_without_a_stamp_on_a_new_date_is_a_trade_however_large(machine, quantity):
+    m = machine()
+    m.it.push(INFY, 100.0, time_ns=None, quantity=7, received_ns=m.at("15:00:00"))
+    m.it.push(INFY, 100.0, time_ns=None, quantity=quantity, received_ns=m.at("2026-07-02 10:00:00"))
+    assert (m.forming()["volume"], m.account()["baseline"], m.it.stats.get("stale", 0)) == (quantity, 0, 0)

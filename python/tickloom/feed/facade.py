@@ -20,6 +20,7 @@ from tickloom.feed.session import Orders, Session
 from tickloom.feed.statistics import Status
 from tickloom.feed.symbols import Symbols
 from tickloom.feed.wanting import Wanting
+from tickloom.feed.warming import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -93,7 +94,7 @@ class Feed(Wanting):
         self._recorded = False
         self._busy = busy
         self._session: Session | None = None
-        self._history = history
+        self._history = checked(history)
         self._backfill: Backfill | None = None
         self._dispatched = Account()
         self._dispatcher: Dispatcher | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import operator
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from tickloom.errors import UnknownInstrument
-from tickloom.instruments import Instruments
+from tickloom.instruments import Instruments, near
 from tickloom.watchlists import Watchlists
 
 if TYPE_CHECKING:
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from tickloom._core import Engine
     from tickloom.sources.base import Source
 
-__all__ = ["Symbols"]
+__all__ = ["Symbols", "several"]
+
+_NEAR = 3
+_LARGEST = (1 << 32) - 1
 
 
 class Symbols:
@@ -29,9 +33,10 @@ class Symbols:
         self.watchlists = watchlists
 
     def token(self, instrument: int | str) -> int:
-        """The token of an instrument. Raises UnknownInstrument for a name that nobody knows."""
+        """The token of an instrument. Raises UnknownInstrument for a name that nobody knows, TypeError for what is
+        neither a token nor a name, ValueError for a token that has not 32 bits."""
         if not isinstance(instrument, str):
-            return int(instrument)
+            return _token(instrument)
         if isinstance(self._given, Instruments) and getattr(self._source, "symbols", None) in (None, {}):
             # It knows all, and which names are near.
             known = None if instrument in self._given else self._by_engine(instrument)
@@ -41,8 +46,17 @@ class Symbols:
                 return int(names[instrument])
         token = self._by_engine(instrument)
         if token is None:
-            raise UnknownInstrument(f"no such symbol, give its token or Feed(symbols=...): {instrument}")
+            close = self._near(instrument)
+            advice = f"did you mean {', '.join(close)}" if close else "give its token or Feed(symbols=...)"
+            raise UnknownInstrument(f"no such symbol, {advice}: {instrument}")
         return token
+
+    def _near(self, name: str) -> list[str]:
+        """Known names that may be meant: the same one with its exchange, or one that is spelt alike."""
+        known = {*(self._given or ()), *(getattr(self._source, "symbols", None) or ())}
+        wanted = name.upper()
+        same = sorted(each for each in known if wanted in (each.upper(), each.upper().rpartition(":")[2]))
+        return same[:_NEAR] or near.close(name, sorted(known), _NEAR)
 
     def _by_engine(self, name: str) -> int | None:
         return next((token for token, symbol in self._engine.instruments if symbol == name), None)
@@ -62,12 +76,11 @@ class Symbols:
 
     def tokens(self, instruments: Iterable[int | str] | int | str, *, track: bool = False) -> list[int]:
         """The tokens of one or several; with `track` the engine learns of them, so that candles can be had at once."""
-        several = [instruments] if isinstance(instruments, (int, str)) else list(instruments)
-        several = [each for name in several for each in self._members(name)]
-        found = [self.token(instrument) for instrument in several]
+        members = [each for name in several(instruments) for each in self._members(name)]
+        found = [self.token(instrument) for instrument in members]
         if track:
             tracked = {token for token, _ in self._engine.instruments}
-            for instrument, token in zip(several, found, strict=True):
+            for instrument, token in zip(members, found, strict=True):
                 self._track(token, instrument if isinstance(instrument, str) else None, token in tracked)
                 tracked.add(token)
         return found
@@ -107,3 +120,20 @@ class Symbols:
         classes = getattr(self._source, "session_classes", None)
         if classes is not None:
             classes[token] = hours
+
+
+def _token(instrument: SupportsIndex) -> int:
+    try:
+        token = operator.index(instrument)
+    except TypeError:
+        raise TypeError(f"an instrument is a token or a name: {instrument!r}") from None
+    if not 0 <= token <= _LARGEST:
+        raise ValueError(f"a token must be from 0 to {_LARGEST}: {token}")
+    return token
+
+
+def several(instruments: Any) -> list[int | str]:
+    # Bytes would be read as the tokens of their letters.
+    if isinstance(instruments, (str, bytes, bytearray)) or not hasattr(instruments, "__iter__"):
+        return [instruments]
+    return list(instruments)

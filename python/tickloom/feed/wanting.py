@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tickloom.errors import UnknownInstrument
+from tickloom.feed.symbols import several
 from tickloom.feed.warming import Warming
 from tickloom.watchlists import Mover, mover_name, movers
 
@@ -89,10 +90,9 @@ class Wanting(Warming):
 
     def _apart(self, instruments: Iterable[int | str] | int | str) -> tuple[list[int | str], list[str]]:
         """The names, and the lists of movers among them."""
-        several = [instruments] if isinstance(instruments, (int, str)) else list(instruments)
         names: list[int | str] = []
         lists: dict[str, None] = {}
-        for each in several:
+        for each in several(instruments):
             which = mover_name(each) if isinstance(each, str) else None
             # An instrument or a list of the user's own may be called so.
             if which is None or self._symbols.is_known(str(each)):

@@ -22,10 +22,19 @@ if TYPE_CHECKING:
     from tickloom.feed.session import Session
     from tickloom.history.base import History, Minutes
 
-__all__ = ["Warming", "days_of"]
+__all__ = ["Warming", "checked", "days_of"]
 
 _DOUBTFUL = Flags.PARTIAL | Flags.GAP | Flags.MISSING
 _LOOK = 0.02
+_METHODS = ("fetch", "forget", "requests", "trading_day")
+
+
+def checked(history: History | None) -> History | None:
+    """The same, if it has all that a history has. Raises TypeError where it is given, not when it is first needed."""
+    lacks = [] if history is None else [name for name in _METHODS if not hasattr(history, name)]
+    if lacks:
+        raise TypeError(f"history lacks {', '.join(lacks)} (docs/history.md): {history!r}")
+    return history
 
 
 def days_of(warmup: str | int | None) -> int | None:
@@ -50,11 +59,13 @@ class Warming(Listening):
 
         A bar is in doubt if the feed missed a part of it (PARTIAL, GAP, MISSING) and history has not repaired it.
         An instrument that is not ready is read first from now on. Without a warm-up the bars alone decide. Raises
-        UnknownInstrument, and ValueError for an interval that is not kept.
+        UnknownInstrument, and ValueError for an interval that is not kept and for `bars` below 1.
         """
         self._check_process()
+        if bars < 1:
+            raise ValueError(f"bars must be 1 or more: {bars}")
         token = self._symbols.token(instrument)
-        flags = self._engine.candles(token, interval).flags[-bars:] if bars > 0 else ()
+        flags = self._engine.candles(token, interval).flags[-bars:]
         whole = len(flags) >= bars and not any(
             flag & _DOUBTFUL and not flag & Flags.REPAIRED for flag in map(int, flags)
         )

@@ -22,6 +22,7 @@ from tickloom.sources.exchange_clock import SECOND_NS, ExchangeClock
 from tickloom.sources.exchange_faults import CLOSE_CODES
 from tickloom.sources.exchange_rules import IST, closed_now, make_market, yesterdays_board
 from tickloom.sources.exchange_trading import PREOPEN_NS, tell, trade
+from tickloom.ticker.transport_log import TransportLog
 
 if TYPE_CHECKING:
     import random
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
     from tickloom.sources.exchange_rules import Rules
 
 log = logging.getLogger("tickloom.exchange")
-# Below DEBUG the WebSocket library writes down every request, and a request holds the access token. This logger is in
-# no registry: nobody can lower its level.
-transport_log = logging.Logger("tickloom.exchange.transport", logging.INFO)
-transport_log.parent = log
+transport_log = TransportLog(log)
 
 
 @dataclass(slots=True)

@@ -53,7 +53,7 @@ class Polling(Wanted):
     a gap (R13); the next call comes after a wait that doubles up to `longest` seconds. `AuthenticationFailed` ends the
     run after it was told. A quote that cannot be read is left out, counted in `rejected`, and logged. `clock` gives
     nanoseconds UTC. Raises ValueError for options that make no sense, TypeError
-    for an async function.
+    for what cannot be called, and for an async function.
     """
 
     name = "polling"
@@ -70,6 +70,8 @@ class Polling(Wanted):
         longest: float = 60.0,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        if not callable(function):
+            raise TypeError(f"a function that is polled must be callable: {function!r}")
         if inspect.iscoroutinefunction(function):
             msg = f"a function that is polled runs in a thread and cannot be async: {function!r}"
             raise TypeError(msg)
@@ -166,10 +168,11 @@ class Polling(Wanted):
     def _ask(self, names: tuple[str, ...]) -> Any:
         try:
             return self._function(names)
-        except Exception:
-            raise
         except BaseException as error:
-            # A panic of an extension module, a cancellation: a failure like others, which must not end the loop.
+            if isinstance(error, Exception) and not isinstance(error, StopIteration):
+                raise
+            # A panic of an extension module, a cancellation: a failure like others, which must not end the loop. An
+            # iterator at its end cannot be carried to the loop as it is.
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         finally:
             self._busy = False

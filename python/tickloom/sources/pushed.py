@@ -10,6 +10,7 @@ What a listener gets has the surface of a `TickBatch`, so a strategy cannot tell
 from __future__ import annotations
 
 import functools
+import operator
 import struct
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
@@ -37,6 +38,8 @@ _WIDE = frozenset({"last_traded_quantity", "volume_traded", "oi"})
 _LTP, _QUOTE, _FULL = 1, 3, 4
 _MODES: dict[int, Literal["ltp", "quote", "full"]] = {_LTP: "ltp", _QUOTE: "quote", _FULL: "full"}
 _INDICES = 9
+# What the engine takes for a time.
+_OLDEST, _NEWEST = 946_684_800_000_000_000, 7_258_118_400_000_000_000
 
 
 class Quote(NamedTuple):
@@ -92,7 +95,8 @@ class PushedTicks:
 
     `volume`: "cumulative" is the day's sum, from which bars take differences, so that a lost quote loses nothing;
     "delta" is what each quote adds, for brokers that send every trade; "none" is for prices alone. Raises ValueError
-    for another kind, and for a volume where none was declared.
+    for another kind, for a volume where none was declared, and for a `received_ns` in another unit; TypeError for what
+    is no `Quote`, and for a `received_ns` that is no int.
 
     `rejected` and `error` are filled by `into`: how many quotes could not be true, and why the first of them.
     """
@@ -106,9 +110,15 @@ class PushedTicks:
         rejected: int = 0,
         error: Exception | None = None,
     ) -> None:
-        self.quotes = tuple(quotes)
+        told: tuple[Any, ...] = tuple(quotes)
+        self.quotes: tuple[Quote, ...] = told
         self.volume: VolumeKind = volume
-        self.received_ns = received_ns
+        # A mistake here would be one of every message: it is said where it was made, before anything is taken.
+        self.received_ns = _receipt(received_ns)
+        for quote in told:
+            if not isinstance(quote, Quote):
+                msg = f"quotes must be Quote(token, price, ...): {quote!r}"
+                raise TypeError(msg)
         self.rejected = rejected
         self.error = error
         if volume not in KINDS:
@@ -133,7 +143,7 @@ class PushedTicks:
             else:
                 taken.append(quote)
         rejected = len(self.quotes) - len(taken)
-        return PushedTicks(taken, volume=self.volume, received_ns=received_ns, rejected=rejected, error=error)
+        return self._unchecked(taken, self.volume, received_ns, rejected, error)
 
     def to_bytes(self) -> bytes:
         """As a journal keeps it. Raises struct.error for what no engine takes."""
@@ -157,7 +167,18 @@ class PushedTicks:
             else:
                 volume = None  # noqa: PLW2901 - a zero stands in its place
             quotes.append(Quote(token, price, time_ns or None, volume, oi if told & _OI else None))
-        return cls(quotes, volume=kind, received_ns=received_ns)
+        # What a damaged record says is for the engine to refuse and to count, and must not end a replay.
+        return cls._unchecked(quotes, kind, received_ns)
+
+    @classmethod
+    def _unchecked(
+        cls, quotes: Iterable[Quote], volume: VolumeKind, received_ns: int, rejected: int = 0,
+        error: Exception | None = None,
+    ) -> PushedTicks:  # fmt: skip
+        made = cls.__new__(cls)
+        made.quotes, made.volume, made.received_ns = tuple(quotes), volume, received_ns
+        made.rejected, made.error = rejected, error
+        return made
 
     # The surface of a `TickBatch`.
 
@@ -190,6 +211,18 @@ class PushedTicks:
 
     def __repr__(self) -> str:
         return f"PushedTicks({len(self.quotes)} ticks, rejected={self.rejected})"
+
+
+def _receipt(received_ns: int) -> int:
+    try:
+        whole = operator.index(received_ns)
+    except TypeError:
+        msg = f"received_ns must be int nanoseconds UTC: {received_ns!r}"
+        raise TypeError(msg) from None
+    if not _OLDEST <= whole <= _NEWEST:
+        msg = f"received_ns must be nanoseconds between the years 2000 and 2200: {whole}"
+        raise ValueError(msg)
+    return whole
 
 
 def _mode(quote: Quote) -> int:

@@ -17,6 +17,7 @@ from tickloom.ticker.failures import Failure, Kind, from_close
 from tickloom.ticker.listener import Listener
 from tickloom.ticker.messages import ConnectionEvent
 from tickloom.ticker.protocol import Action, Connect, Connection, Disconnect, Notify, Ping, Renew, Send
+from tickloom.ticker.transport_log import TransportLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Link"]
 
 log = logging.getLogger("tickloom.ticker")
-# Below INFO the transport writes its request line, and so the token, into the log. This logger is in no registry:
-# nobody can lower its level.
-transport_log = logging.Logger("tickloom.ticker.transport", logging.INFO)
-transport_log.parent = log
+transport_log = TransportLog(log)
 # The state machine's clocks count in seconds: in a flood it need not hear of every frame.
 TELL_SPACING_NS = 10_000_000
 

@@ -16,6 +16,12 @@ use crate::engine::Shared;
 const EXACT: f64 = (1_u64 << 53) as f64;
 
 fn array<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    if value.get_type().name()? == "MaskedArray" {
+        // What is masked would be read as if it were not.
+        return Err(PyTypeError::new_err(format!(
+            "{name} must be a plain array, not a masked one"
+        )));
+    }
     let array = value.py().import("numpy")?.call_method1("asarray", (value,))?;
     let array = array.cast_into::<PyUntypedArray>()?;
     if array.ndim() == 1 {

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import tickloom as tl
@@ -536,3 +537,36 @@ def test_the_lags_are_measured_from_the_exchange_to_the_callback(source: Fake) -
     assert 32 <= len(lags.receive_to_engine) <= 48
     assert 2 <= lags.exchange_to_receive.quantile(1) <= 3.1
     assert 0 < lags.receive_to_callback.quantile(0.5) < 6
+
+
+@pytest.mark.parametrize("odd", [b"INFY", 1.5, None, [None], [["NSE:INFY"]], ["NSE:INFY", 2.0]])
+def test_what_is_neither_a_token_nor_a_name_is_refused(source: Fake, odd: object) -> None:
+    feed = tl.Feed(source, ["1m"], symbols={"NSE:INFY": INFY})
+    with pytest.raises(TypeError, match="an instrument is a token or a name: "):
+        feed.subscribe(odd)
+    assert (feed.subscriptions(), feed.engine.instruments) == ({}, [])
+
+
+@pytest.mark.parametrize("odd", [-1, 1 << 32, [INFY, 1 << 40]])
+def test_a_token_that_none_can_be_is_refused(source: Fake, odd: object) -> None:
+    feed = tl.Feed(source, ["1m"])
+    with pytest.raises(ValueError, match="a token must be from 0 to 4294967295: "):
+        feed.subscribe(odd)
+    assert (feed.subscriptions(), feed.engine.instruments) == ({}, [])
+
+
+def test_a_token_of_numpys_is_a_token(source: Fake) -> None:
+    feed = tl.Feed(source, ["1m"])
+    feed.subscribe(np.uint32(INFY))
+    feed.subscribe(np.array([TCS]))
+    assert feed.subscriptions() == {INFY: "full", TCS: "full"}
+    assert all(type(token) is int for token in feed.subscriptions())
+
+
+@pytest.mark.parametrize("wrong", ["INFY", "NSE:INFYY", "nse:infy"])
+def test_an_unknown_name_of_the_sources_has_near_ones(wrong: str) -> None:
+    source = tl.sources.Polling(dict, symbols={"NSE:INFY": INFY, "NSE:TCS": TCS})
+    with pytest.raises(tl.UnknownInstrument, match=f"did you mean NSE:INFY: {wrong}"):
+        tl.Feed(source, ["1m"]).subscribe(wrong)
+    with pytest.raises(tl.UnknownInstrument, match=r"give its token or Feed\(symbols=...\): ZZZZZZ"):
+        tl.Feed(source, ["1m"]).subscribe("ZZZZZZ")

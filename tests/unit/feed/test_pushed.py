@@ -160,6 +160,8 @@ def test_bytes_of_a_journal_are_the_quotes_again(volume: VolumeKind) -> None:
     made = PushedTicks(quotes, volume=volume, received_ns=OPEN)
     again = PushedTicks.from_bytes(made.to_bytes() + b"cut", OPEN)
     assert (again.quotes, again.volume, again.received_ns) == (quotes, volume, OPEN)
+    damaged = PushedTicks.from_bytes(made.to_bytes(), 5).into(tl.Engine())
+    assert (len(damaged), damaged.rejected) == (0, 2)
 
 
 def test_a_volume_whose_kind_nobody_declared_is_refused() -> None:
@@ -167,6 +169,35 @@ def test_a_volume_whose_kind_nobody_declared_is_refused() -> None:
         PushedTicks([Quote(INFY, 1.0, OPEN, 5)], volume="none", received_ns=OPEN)
     with pytest.raises(ValueError, match="volume must be one of cumulative, delta, none: 'total'"):
         PushedTicks([], volume="total", received_ns=OPEN)
+
+
+@pytest.mark.parametrize("odd", [(INFY, 1.0, OPEN), {"token": INFY, "price": 1.0}, None])
+def test_what_is_no_quote_is_refused_where_it_was_written(odd: object) -> None:
+    good = Quote(INFY, 1.0, OPEN)
+    for volume in KINDS:
+        with pytest.raises(TypeError, match=r"quotes must be Quote\(token, price, \.\.\.\): "):
+            PushedTicks([good, odd, good], volume=volume, received_ns=OPEN)
+
+
+@pytest.mark.parametrize("odd", [None, float(OPEN), "now"])
+def test_a_receipt_that_is_no_whole_number_is_refused(odd: object) -> None:
+    with pytest.raises(TypeError, match="received_ns must be int nanoseconds UTC: "):
+        PushedTicks([Quote(INFY, 1.0, OPEN)], volume="none", received_ns=odd)
+
+
+@pytest.mark.parametrize("odd", [0, -1, OPEN // 1_000_000, OPEN // SECOND, 2**70])
+def test_a_receipt_in_another_unit_is_refused(odd: int) -> None:
+    with pytest.raises(ValueError, match="received_ns must be nanoseconds between the years 2000 and 2200: "):
+        PushedTicks([Quote(INFY, 1.0, OPEN)], volume="none", received_ns=odd)
+
+
+def test_a_receipt_of_numpys_reaches_the_journal(tmp_path: Path) -> None:
+    batch = PushedTicks([Quote(INFY, 100.0, OPEN, 3)], volume="cumulative", received_ns=np.int64(OPEN))
+    feed = feed_of([batch], record=tmp_path / "day.tlj")
+    stream = feed.events(Ticks)
+    feed.run()
+    assert stream.get(1) is not None
+    assert feed.status().record_errors == 0
 
 
 def test_a_pushed_tick_has_every_attribute_of_a_tick_and_its_row_every_name() -> None:
@@ -190,9 +221,9 @@ def test_a_slow_listener_gets_the_newest_of_each_kind_and_no_quantity_is_lost() 
     queue = Queue(1, "conflate")
     frame = tl.parse(b"\x00\x01\x00\x08" + INFY.to_bytes(4, "big") + (10_000).to_bytes(4, "big"), received_ns=OPEN)
     for nth in range(1, 5):
-        queue.put(Batch(ticks(nth, (INFY, 100.0 + nth, 3), (TCS, 5.0, 1), volume="delta"), nth, 0))
-        queue.put(Batch(ticks(nth, (INFY, 200.0 + nth, 10 * nth)), nth, 0))
-        queue.put(Batch(frame, nth, 0))
+        queue.put(Batch(ticks(nth, (INFY, 100.0 + nth, 3), (TCS, 5.0, 1), volume="delta"), OPEN + nth, 0))
+        queue.put(Batch(ticks(nth, (INFY, 200.0 + nth, 10 * nth)), OPEN + nth, 0))
+        queue.put(Batch(frame, OPEN + nth, 0))
     taken = [queue.take_now() for _ in range(3)]
     assert queue.take_now() is None
     account = queue.account

@@ -175,3 +175,22 @@ def test_the_front_door_still_imports_no_extra():
     code = "import sys, tickloom.feed, tickloom.history; print('kiteconnect' in sys.modules, 'requests' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_what_is_no_history_is_refused_before_anything_starts() -> None:
+    class Half:
+        name = "half"
+
+        def fetch(self, *_: object, **__: object) -> None:
+            """Not all that a history has."""
+
+    with pytest.raises(TypeError, match=r"history lacks forget, requests, trading_day \(docs/history.md\): "):
+        tl.Feed(Fake(), ["1m"], history=Half())
+
+
+@pytest.mark.parametrize("bars", [0, -1])
+def test_readiness_is_of_one_bar_at_least(bars: int) -> None:
+    feed = tl.Feed(Fake(), ["1m"])
+    feed.subscribe(INFY)
+    with pytest.raises(ValueError, match=f"bars must be 1 or more: {bars}"):
+        feed.is_ready(INFY, "1m", bars)

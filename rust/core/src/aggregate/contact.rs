@@ -35,22 +35,20 @@ impl Book {
         let date = ist_day(s.stamp);
         let day = self.cold[slot].day;
         let broken = self.cold[slot].gap_from.is_some() && date > day;
+        let undated = s.ltt == 0 && s.ets == 0 && s.has_volume && s.volume > 0 && !s.added;
+        let old = self.hot[slot].v_star - self.hot[slot].offset;
+        let repeats = day != NO_DAY && date > day && s.volume == old;
+        let earlier = undated && (repeats || self.phase_on(slot, date, s.stamp) == Phase::Before);
         if day == NO_DAY || broken {
-            return self.first_contact(slot, s, clock, date);
+            return self.first_contact(slot, s, clock, date, earlier);
         }
-        if date < day {
+        if date < day || earlier {
             self.tally.stale += 1;
             return Contact::Nothing;
         }
         if date > day {
-            let untimed = s.ltt == 0 && s.ets == 0;
-            let old = self.hot[slot].v_star - self.hot[slot].offset;
-            if untimed && s.volume == old && old > 0 {
-                self.tally.stale += 1;
-                return Contact::Nothing;
-            }
             self.begin_day(slot, date);
-            if untimed && s.has_volume && s.volume > old {
+            if undated && s.volume > old {
                 self.join(slot, s, clock);
                 return Contact::Seeded;
             }
@@ -67,10 +65,20 @@ impl Book {
         Contact::Ordinary
     }
 
-    fn first_contact(&mut self, slot: usize, s: &Snap, clock: &Clock, date: i64) -> Contact {
+    fn phase_on(&self, slot: usize, date: i64, at: Ns) -> Phase {
+        let cold = &self.cold[slot];
+        if cold.day == date {
+            cold.schedule.phase(at)
+        } else {
+            self.schedule_of(slot, date).phase(at)
+        }
+    }
+
+    /// `earlier`: no stamp dates its volume, which must be an earlier date's (R4, R10).
+    fn first_contact(&mut self, slot: usize, s: &Snap, clock: &Clock, date: i64, earlier: bool) -> Contact {
         self.tally.contacts += 1;
         let now_day = if s.rx > 0 { ist_day(s.rx) } else { date };
-        let stale = date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date);
+        let stale = earlier || date < now_day || (s.ltt != 0 && ist_day(s.ltt) < date);
         let preset = self.cold[slot].preset.take();
         if preset.is_some() || stale {
             self.begin_day(slot, if stale { now_day.max(date) } else { date });

@@ -41,6 +41,8 @@ pub struct Snap {
     pub has_volume: bool,
     /// The stamp is the trade's own, given by a caller of `push`.
     pub given: bool,
+    /// Its volume is what a caller of `push` added to the day's, no broker's word.
+    pub added: bool,
 }
 
 /// The engine's clock as it was before the packet ([`NO_TIME`] for none).

@@ -6,7 +6,7 @@ use crate::aggregate::Clock;
 use crate::units::Ns;
 use crate::wire::kite::scale::segment;
 
-use super::{Engine, default_tick};
+use super::{Engine, ODD_DELAY, default_tick};
 
 /// What a caller hands over: one trade or snapshot of one instrument.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +30,9 @@ pub enum PushError {
     /// Not finite, or too large to be exact.
     Price(f64),
     /// Before 2000 or after 2200.
-    Time(Ns),
+    Time(&'static str, Ns),
     /// Negative, or beyond 2^53.
-    Volume(i64),
+    Volume(&'static str, i64),
     /// Both a quantity and a cumulative volume.
     BothVolumes,
     /// `max_instruments` are tracked already.
@@ -42,12 +42,12 @@ pub enum PushError {
 impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Price(price) => write!(f, "price must be finite and below 9e8: {price}"),
-            Self::Time(time) => write!(
+            Self::Price(price) => write!(f, "price must be finite and below 9e8: {price:?}"),
+            Self::Time(name, time) => write!(
                 f,
-                "time_ns must be nanoseconds between the years 2000 and 2200: {time}"
+                "{name} must be nanoseconds between the years 2000 and 2200: {time}"
             ),
-            Self::Volume(volume) => write!(f, "quantity and volume must lie between 0 and 2**53: {volume}"),
+            Self::Volume(name, volume) => write!(f, "{name} must lie between 0 and 2**53: {volume}"),
             Self::BothVolumes => write!(f, "give quantity or cumulative_volume, not both"),
             Self::Full => write!(f, "too many instruments: raise max_instruments"),
         }
@@ -79,18 +79,24 @@ impl Engine {
         reason = "bounded just above"
     )]
     pub fn check(&self, token: u32, tick: &Pushed) -> Result<i64, PushError> {
-        let volumes = [tick.quantity, tick.cumulative, tick.oi];
-        if let Some(bad) = volumes.into_iter().flatten().find(|v| !(0..=LARGEST).contains(v)) {
-            return Err(PushError::Volume(bad));
+        let volumes = [
+            ("quantity", tick.quantity),
+            ("cumulative_volume", tick.cumulative),
+            ("oi", tick.oi),
+        ];
+        for (name, volume) in volumes {
+            if let Some(bad) = volume.filter(|volume| !(0..=LARGEST).contains(volume)) {
+                return Err(PushError::Volume(name, bad));
+            }
         }
         if tick.quantity.is_some() && tick.cumulative.is_some() {
             return Err(PushError::BothVolumes);
         }
         // Who does not know when it was at the exchange knows at least when it came.
         let stamped = Some(tick.time).filter(|time| *time != 0 || tick.rx.is_none());
-        for time in [stamped, tick.rx].into_iter().flatten() {
-            if !(OLDEST..=NEWEST).contains(&time) {
-                return Err(PushError::Time(time));
+        for (name, time) in [("time_ns", stamped), ("received_ns", tick.rx)] {
+            if let Some(bad) = time.filter(|time| !(OLDEST..=NEWEST).contains(time)) {
+                return Err(PushError::Time(name, bad));
             }
         }
         let slot = self.tokens.get(token);
@@ -125,18 +131,23 @@ impl Engine {
         self.catch_up(slot);
         self.counts.pushed += 1;
         let rx = tick.rx.unwrap_or(0);
-        let at = if tick.time == 0 {
+        // A stamp far ahead of its receipt cannot be true, and would close the bars of every instrument.
+        let ahead = rx > 0 && tick.time > rx.saturating_add(ODD_DELAY);
+        self.book.tally.bad_stamps += u64::from(ahead);
+        let time = if ahead { 0 } else { tick.time };
+        let at = if time == 0 {
             rx.saturating_sub(self.delay)
         } else {
-            tick.time
+            time
         };
         let mut snap = self.snap_given(units, at, rx);
-        if tick.time == 0 {
+        if time == 0 {
             // Placed by its receipt, and flagged so, as a packet without stamps is (R2).
             (snap.ltt, snap.ets) = (0, 0);
         }
         snap.has_oi = tick.oi.is_some();
         snap.oi = tick.oi.unwrap_or(0);
+        snap.added = tick.quantity.is_some();
         snap.has_volume = tick.quantity.is_some() || tick.cumulative.is_some();
         snap.volume = match (tick.cumulative, tick.quantity) {
             (Some(volume), _) => volume,
@@ -144,7 +155,7 @@ impl Engine {
             (None, None) => 0,
         };
         if tick.rx.is_some() {
-            self.stamp(tick.time, rx);
+            self.stamp(time, rx);
             self.step(slot, &snap);
             return Ok(());
         }

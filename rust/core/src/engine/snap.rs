@@ -56,6 +56,7 @@ const BARE: Snap = Snap {
     has_oi: false,
     has_volume: false,
     given: false,
+    added: false,
 };
 
 impl Engine {
@@ -112,6 +113,7 @@ impl Engine {
             has_oi: true,
             has_volume: true,
             given: false,
+            added: false,
         }
     }
 

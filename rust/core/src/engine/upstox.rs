@@ -214,6 +214,7 @@ impl Engine {
             has_oi: carried.said & has::OI != 0,
             has_volume: false,
             given: false,
+            added: false,
         }
     }
 

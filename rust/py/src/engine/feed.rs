@@ -88,7 +88,7 @@ impl PyEngine {
         received_ns: Option<i64>,
     ) -> PyResult<()> {
         if time_ns == Some(0) {
-            return Err(PyValueError::new_err(PushError::Time(0).to_string()));
+            return Err(PyValueError::new_err(PushError::Time("time_ns", 0).to_string()));
         }
         let pushed = Pushed {
             price,
