@@ -226,6 +226,12 @@ class MarketHours:
         """`is_trading_day` that warns of nothing."""
         return self._day(on, class_of(segment)).is_open
 
+    def minutes(self, on: date, segment: str | int = "NSE") -> NDArray[np.int64]:
+        """The `bar_starts` of "1m"; warns of nothing."""
+        name = class_of(segment)
+        bars = self._table.bars(name, _number(on), "1m") if self._day(on, name).is_open else []
+        return np.array([start for start, _ in bars], np.int64)
+
     def any_open(self, at_ns: int, classes: Iterable[str]) -> bool:
         """Whether any of these classes trades at an instant, ns UTC. Warns of nothing: for loops and timers."""
         on = _date(at_ns)

@@ -65,6 +65,8 @@ class Instrument:
     symbol: str | None = None
     """The exchange's symbol, with or without the exchange: `INFY`, `NSE:INFY`."""
     expiry: dt.date | None = None
+    session: str | None = None
+    """The class of docs/sessions.md whose hours it has; that of its segment without it."""
 
     @property
     def segment(self) -> int:
@@ -78,7 +80,13 @@ class Instrument:
             return f"token:{self.token}"
         exchange = _EXCHANGES.get(self.segment, f"SEGMENT{self.segment}")
         name = self.symbol if ":" in self.symbol else f"{exchange}:{self.symbol}"
-        return name if self.expiry is None else f"{name}@{self.expiry.isoformat()}"
+        end = "" if self.expiry is None else f"@{self.expiry.isoformat()}"
+        return name if name.endswith(end) else name + end
+
+    @property
+    def hours(self) -> str | int:
+        """What `MarketHours` is asked by."""
+        return self.session or self.segment
 
     @property
     def durable(self) -> bool:
@@ -187,7 +195,10 @@ class History(Protocol):
         """How many were sent so far, those that failed included."""
 
     def trading_day(self, date: dt.date) -> bool:
-        """Whether there is trading on this date."""
+        """Whether there is trading on this date.
+
+        A history that knows it of each instrument has a method `trades(instrument, date)` too, which is preferred.
+        """
 
     def fetch(
         self, instrument: Instrument, start_ns: int, end_ns: int, *, now_ns: int | None = None, wait: Wait = plain_wait

@@ -39,6 +39,8 @@ class Kept:
     minutes: Minutes
     reads: int
     """How often the broker was asked for it: twice, if minutes were absent; then nobody traded in them (R37)."""
+    on: dt.date
+    """When it was asked last."""
 
 
 class Cache:
@@ -53,7 +55,8 @@ class Cache:
         try:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 version, reads, written = (int(number) for number in file["about"])
-                if version != _VERSION or (not instrument.durable and written != today.toordinal()):
+                on = dt.date.fromordinal(written)
+                if version != _VERSION or (not instrument.durable and on != today):
                     return None
                 columns: list[Any] = [file[name] for name in ("time", "open", "high", "low", "close")]
                 volume, oi = (file[name] if name in file.files else None for name in ("volume", "oi"))
@@ -65,7 +68,7 @@ class Cache:
             path.unlink(missing_ok=True)
             return None
         columns += [volume, oi]
-        return Kept(Minutes(*columns), reads)
+        return Kept(Minutes(*columns), reads, on)
 
     def put(
         self, source: str, instrument: Instrument, day: dt.date, minutes: Minutes, *, reads: int, today: dt.date

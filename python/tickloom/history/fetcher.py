@@ -6,17 +6,21 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tickloom.history.base import MINUTE_NS, Instrument, Minutes, Wait, date_of, midnight, plain_wait
 from tickloom.history.cache import Cache
 from tickloom.history.pace import Pacer, Retries
-from tickloom.history.plan import traded, trading_days, windows
+from tickloom.history.plan import Calendar, trading_days, windows
 
 if TYPE_CHECKING:
     import datetime as dt
     import os
     from collections.abc import Callable, Sequence
 
+    from tickloom.history.cache import Kept
     from tickloom.history.limiter import Limiter
+    from tickloom.market_hours import MarketHours
 
 __all__ = ["Fetcher"]
 
@@ -30,9 +34,9 @@ _EARLIEST_NS = 9 * 3_600_000_000_000
 class Fetcher:
     """Implements `History` but for `_ask`, which a broker's own class adds.
 
-    `trading_day` tells whether there is trading on a date; `expected` how many minutes an instrument trades on one, if
-    somebody knows: a past day with fewer is read a second time on another occasion, and then believed (R37). A trading
-    day without any minute is always read twice.
+    `hours` tells when each instrument trades, the shipped calendar without it; `trading_day` replaces its dates, and
+    `expected` its minutes, by how many an instrument has on a date. A past day that lacks some is read once more on a
+    later date, one that lacks all on the next occasion, and then both are believed (R37).
     """
 
     name = "history"
@@ -44,9 +48,12 @@ class Fetcher:
         *,
         cache: Cache | str | os.PathLike[str] | bool,
         retries: Retries | None,
-        trading_day: Callable[[dt.date], bool] = traded,
+        trading_day: Callable[[dt.date], bool] | None = None,
         expected: Callable[[Instrument, dt.date], int] | None = None,
+        hours: MarketHours | None = None,
     ) -> None:
+        self._calendar = Calendar(hours)
+        self.hours = self._calendar.hours
         self._pacer = Pacer(limiter, retries or Retries())
         if isinstance(cache, bool):
             self._cache = Cache() if cache else None
@@ -64,7 +71,11 @@ class Fetcher:
 
     def trading_day(self, date: dt.date) -> bool:
         """Whether there is trading on this date."""
-        return self._is_open(date)
+        return self._calendar.trading_day(date) if self._is_open is None else self._is_open(date)
+
+    def trades(self, instrument: Instrument, date: dt.date) -> bool:
+        """Whether this instrument trades on this date."""
+        return self._calendar.trades(instrument, date) if self._is_open is None else self._is_open(date)
 
     def fetch(
         self, instrument: Instrument, start_ns: int, end_ns: int, *, now_ns: int | None = None, wait: Wait = plain_wait
@@ -79,9 +90,9 @@ class Fetcher:
             return Minutes.empty()
         found: dict[dt.date, Minutes] = {}
         absent: dict[dt.date, int] = {}
-        for day in trading_days(date_of(start_ns), date_of(end_ns - 1), self._is_open):
+        for day in trading_days(date_of(start_ns), date_of(end_ns - 1), lambda day: self.trades(instrument, day)):
             kept = self._cache.get(self.name, instrument, day, today) if self._cache and day < today else None
-            if kept is not None and (kept.reads > 1 or self._whole(instrument, day, kept.minutes)):
+            if kept is not None and self._believed(instrument, day, kept, today):
                 found[day] = kept.minutes
             else:
                 absent[day] = 0 if kept is None else kept.reads
@@ -113,9 +124,16 @@ class Fetcher:
         """One request: rows (time, open, high, low, close, volume, oi) of minutes in [start, end)."""
         raise NotImplementedError
 
+    def _believed(self, instrument: Instrument, day: dt.date, kept: Kept, today: dt.date) -> bool:
+        if kept.reads > 1 or self._whole(instrument, day, kept.minutes):
+            return True
+        # What a broker lacks it mends over night; a thin name lacks minutes every day.
+        return len(kept.minutes) > 0 and kept.on == today
+
     def _whole(self, instrument: Instrument, day: dt.date, minutes: Minutes) -> bool:
-        least = 1 if self._expected is None else self._expected(instrument, day)
-        return len(minutes) >= least
+        if self._expected is not None:
+            return len(minutes) >= self._expected(instrument, day)
+        return len(minutes) > 0 and bool(np.isin(self._calendar.minutes(instrument, day), minutes.time).all())
 
     def _keep(self, instrument: Instrument, day: dt.date, minutes: Minutes, reads: int, today: dt.date) -> None:
         if self._cache is None:

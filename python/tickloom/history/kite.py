@@ -11,7 +11,7 @@ from tickloom.history.base import MINUTE_NS
 from tickloom.history.fetcher import Fetcher
 from tickloom.history.limiter import Limiter
 from tickloom.history.pace import TryAgain, retry_after
-from tickloom.history.plan import KITE_DAYS, traded
+from tickloom.history.plan import KITE_DAYS
 from tickloom.model import ist, to_ns
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tickloom.history.base import Instrument
     from tickloom.history.cache import Cache
     from tickloom.history.pace import Retries
+    from tickloom.market_hours import MarketHours
 
 __all__ = ["KiteHistory"]
 
@@ -51,8 +52,9 @@ class KiteHistory(Fetcher):
         cache: Cache | str | os.PathLike[str] | bool = True,
         limiter: Limiter | None = None,
         retries: Retries | None = None,
-        trading_day: Callable[[dt.date], bool] = traded,
+        trading_day: Callable[[dt.date], bool] | None = None,
         expected: Callable[[Instrument, dt.date], int] | None = None,
+        hours: MarketHours | None = None,
     ) -> None:
         package = _package()
         if isinstance(kite, str):
@@ -62,7 +64,9 @@ class KiteHistory(Fetcher):
         self._kite = kite
         self._errors = package.exceptions
         limiter = limiter or Limiter.of_key(f"kite:{kite.api_key}")
-        super().__init__(limiter, cache=cache, retries=retries, trading_day=trading_day, expected=expected)
+        super().__init__(
+            limiter, cache=cache, retries=retries, trading_day=trading_day, expected=expected, hours=hours
+        )  # fmt: skip
         self._answer = threading.local()
         # The client's errors leave out how long the broker wants to be left alone.
         kite.reqsession.hooks["response"].append(self._note)

@@ -13,7 +13,6 @@ from tickloom.history.base import date_of, midnight
 from tickloom.history.fetcher import Fetcher
 from tickloom.history.limiter import Limiter
 from tickloom.history.pace import TryAgain, retry_after
-from tickloom.history.plan import traded
 from tickloom.model import to_ns
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tickloom.history.base import Instrument, Wait
     from tickloom.history.cache import Cache
     from tickloom.history.pace import Retries
+    from tickloom.market_hours import MarketHours
 
 __all__ = ["UpstoxHistory"]
 
@@ -53,8 +53,9 @@ class UpstoxHistory(Fetcher):
         cache: Cache | str | os.PathLike[str] | bool = True,
         limiter: Limiter | None = None,
         retries: Retries | None = None,
-        trading_day: Callable[[dt.date], bool] = traded,
+        trading_day: Callable[[dt.date], bool] | None = None,
         expected: Callable[[Instrument, dt.date], int] | None = None,
+        hours: MarketHours | None = None,
     ) -> None:
         parts = urlsplit(root)
         if not parts.hostname or parts.scheme not in {"http", "https"}:
@@ -62,7 +63,9 @@ class UpstoxHistory(Fetcher):
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ValueError(f"the token goes over https only: {root!r}")
         limiter = limiter or Limiter.of_key(f"upstox:{user}")
-        super().__init__(limiter, cache=cache, retries=retries, trading_day=trading_day, expected=expected)
+        super().__init__(
+            limiter, cache=cache, retries=retries, trading_day=trading_day, expected=expected, hours=hours
+        )  # fmt: skip
         self._token = access_token
         self._keys = dict(keys or {})
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
