@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tickloom.errors import UnknownInstrument
+from tickloom.history.base import Instrument
 from tickloom.instruments import Instruments
 from tickloom.watchlists import Watchlists
 
@@ -27,6 +28,7 @@ class Symbols:
         self._source = source
         self._given = given
         self.watchlists = watchlists
+        self._named: dict[int, str | None] = {}
 
     def token(self, instrument: int | str) -> int:
         """The token of an instrument. Raises UnknownInstrument for a name that nobody knows."""
@@ -59,6 +61,20 @@ class Symbols:
                 self._track(token, instrument if isinstance(instrument, str) else None, token in tracked)
                 tracked.add(token)
         return found
+
+    def instrument(self, token: int) -> Instrument:
+        """Whose minutes a history is to give: with the expiry and the hours, if the feed was given instruments."""
+        if self._named.get(token) is None:
+            self._named = dict(self._engine.instruments)
+        symbol = self._named.get(token)
+        if isinstance(self._given, Instruments):
+            try:
+                known = self._given.find(token)
+            except UnknownInstrument:
+                return Instrument(token, symbol)
+            hours = self._given.session_class(token)
+            return Instrument(token, symbol or known.full_symbol, known.expiry, hours)
+        return Instrument(token, symbol)
 
     def _members(self, name: int | str, given: Instruments) -> list[int | str]:
         """What a name stands for: an instrument, or the members of a watchlist that today's instruments have."""
