@@ -16,19 +16,41 @@ from tickloom.history.plan import Calendar, trading_days, windows
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tickloom.history.cache import Kept
     from tickloom.history.limiter import Limiter
     from tickloom.market_hours import MarketHours
 
-__all__ = ["Fetcher"]
+__all__ = ["Fetcher", "readable"]
 
 _log = logging.getLogger("tickloom.history")
 
 _DAY_NS = 86_400_000_000_000
 # No exchange in India opens earlier: before that there is nothing of today.
 _EARLIEST_NS = 9 * 3_600_000_000_000
+
+
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+
+
+def readable(rows: Any, read: Callable[[Any], tuple[Any, ...]]) -> list[tuple[Any, ...] | None]:
+    """Each row as `read` has it, None for one that it cannot read. Raises TypeError for what is no list, and
+    ValueError if all of them are unreadable: then it is another kind of answer."""
+    if not isinstance(rows, list):
+        raise TypeError(f"rows must be a list: {type(rows).__name__}")
+
+    def each() -> Iterator[tuple[Any, ...] | None]:
+        for row in rows:
+            try:
+                yield read(row)
+            except _UNREADABLE:
+                yield None
+
+    found = list(each())
+    if found and all(row is None for row in found):
+        raise ValueError("no row can be read")
+    return found
 
 
 class Fetcher:
@@ -121,7 +143,8 @@ class Fetcher:
         return self._pacer.call(lambda: self._ask(instrument, begin, until), wait)
 
     def _ask(self, instrument: Instrument, start_ns: int, end_ns: int) -> Sequence[Any]:
-        """One request: rows (time, open, high, low, close, volume, oi) of minutes in [start, end)."""
+        """One request: rows (time, open, high, low, close, volume, oi) of minutes in [start, end), None for one that
+        cannot be read."""
         raise NotImplementedError
 
     def _believed(self, instrument: Instrument, day: dt.date, kept: Kept, today: dt.date) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from tickloom.errors import AuthenticationFailed, UnknownInstrument
 from tickloom.history.base import date_of, midnight
-from tickloom.history.fetcher import Fetcher
+from tickloom.history.fetcher import Fetcher, readable
 from tickloom.history.limiter import Limiter
 from tickloom.history.pace import TryAgain, retry_after
 from tickloom.model import to_ns
@@ -78,7 +78,7 @@ class UpstoxHistory(Fetcher):
         if until > midnight(today):
             path = f"/v3/historical-candle/intraday/{self._key(instrument)}/minutes/1"
             rows += self._pacer.call(lambda: self._get(path, instrument), wait)
-        return [row for row in rows if begin <= row[0] < until]
+        return [row for row in rows if row is None or begin <= row[0] < until]
 
     def _ask(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Any]:
         # The last day comes before the first in the path.
@@ -118,11 +118,12 @@ class UpstoxHistory(Fetcher):
         if response.status != 200:
             raise TryAgain(f"status {response.status}", after=after)
         try:
-            return [_row(row) for row in json.loads(body)["data"]["candles"]]
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+            return readable(json.loads(body)["data"]["candles"], _row)
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
             raise TryAgain(f"no candles in the answer: {type(error).__name__}") from error
 
 
 def _row(row: list[Any]) -> tuple[Any, ...]:
-    oi = row[6] if len(row) > 6 else 0
-    return (to_ns(dt.datetime.fromisoformat(row[0])), *row[1:5], int(row[5]), int(oi))
+    volume, oi = row[5], row[6] if len(row) > 6 else None
+    counts = (None if count is None else int(count) for count in (volume, oi))
+    return (to_ns(dt.datetime.fromisoformat(row[0])), *row[1:5], *counts)
