@@ -40,6 +40,7 @@ _SEGMENTS = {
     "NSE": "cash", "BSE": "cash", "NFO": "derivatives", "BFO": "derivatives", "CDS": "currency", "BCD": "currency",
     "MCX": "commodity", "NCO": "commodity", "INDICES": "index",
 }  # fmt: skip
+_classes: dict[int, str] = {}
 _ROW = re.compile(r"([a-z_ ]+?)\s*\|\s*(\d{4}-\d\d-\d\d)\s*\|\s*\2\s*\|[^#]*#\s*(.+)")
 
 
@@ -85,7 +86,10 @@ class SpecialDay(NamedTuple):
 def class_of(segment: str | int) -> str:
     """The session class of a segment. Raises ValueError for one that is none."""
     if not isinstance(segment, str):
-        return Sessions.class_of_segment(segment)
+        # The table is read for the answer, and timers ask often.
+        if segment not in _classes:
+            _classes[segment] = Sessions.class_of_segment(segment)
+        return _classes[segment]
     found = _SEGMENTS.get(segment.partition("-")[0].upper(), segment)
     if found not in Sessions.classes():
         known = ", ".join([*_SEGMENTS, *Sessions.classes()])
