@@ -86,6 +86,19 @@ def test_r37_a_day_is_whole_with_the_minutes_of_its_hours_and_not_with_one_less(
     ]
 
 
+def test_r37_a_second_reading_with_less_does_not_replace_the_first(tmp_path: Path) -> None:
+    day, instrument = "2026-07-31", Instrument(NSE, "NSE:A")
+    rows = minutes(day, "09:15-15:29")
+    start = ist(f"{day} 00:00:00")
+    got = []
+    for later, shown in ((1, rows), (2, rows[:10]), (3, [])):
+        with Broker({NSE: shown}) as broker:
+            now = start + (24 * later + 8) * 3_600 * SECOND
+            got.append(len(history(broker, tmp_path).fetch(instrument, start, start + 86_400 * SECOND, now_ns=now)))
+            got.append(len(broker.arrivals))
+    assert got == [374, 1, 374, 1, 374, 0]
+
+
 def test_r37_minutes_outside_the_hours_do_not_make_up_for_those_that_are_missing(tmp_path: Path) -> None:
     day, instrument = "2026-08-03", Instrument(NSE, "NSE:A", session="cash_cas")
     odd = minutes(day, "09:07-09:08 09:15-15:00 15:00-15:14 15:30-15:35")

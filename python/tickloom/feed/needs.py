@@ -198,7 +198,10 @@ class Needs:
     def _boot(self, token: int, start: int, now_ns: int, *, held: bool) -> None:
         due = _minute_end(now_ns) + REREAD_NS if held else now_ns
         need = self.add(token, "boot", start, now_ns // MINUTE_NS * MINUTE_NS, due)
-        if held and need is not None:
+        if need is None:
+            # The day has not had a minute yet.
+            self.names[token].booted = True
+        elif held:
             self._held[token] = need
 
     def _release(self, token: int, began: int) -> None:

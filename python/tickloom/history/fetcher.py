@@ -111,13 +111,13 @@ class Fetcher:
         if start_ns >= end_ns:
             return Minutes.empty()
         found: dict[dt.date, Minutes] = {}
-        absent: dict[dt.date, int] = {}
+        absent: dict[dt.date, Kept | None] = {}
         for day in trading_days(date_of(start_ns), date_of(end_ns - 1), lambda day: self.trades(instrument, day)):
             kept = self._cache.get(self.name, instrument, day, today) if self._cache and day < today else None
             if kept is not None and self._believed(instrument, day, kept, today):
                 found[day] = kept.minutes
             else:
-                absent[day] = 0 if kept is None else kept.reads
+                absent[day] = kept
         for first, last in windows(absent, self.days_a_request):
             # A day that is over is read whole, to be kept; of this one no more than was asked for.
             begin = midnight(first) if first < today else max(start_ns, midnight(first))
@@ -127,8 +127,11 @@ class Fetcher:
             self.bad_rows += bad
             for day in [day for day in absent if first <= day <= last]:
                 found[day] = minutes.between(midnight(day), midnight(day) + _DAY_NS)
+                known = absent[day]
+                if known is not None and len(known.minutes) > len(found[day]):
+                    found[day] = known.minutes
                 if day < today:
-                    self._keep(instrument, day, found[day], absent[day] + 1, today)
+                    self._keep(instrument, day, found[day], 1 + (known.reads if known else 0), today)
         if not found:
             return Minutes.empty()
         return Minutes.joined([found[day] for day in sorted(found)]).between(start_ns, end_ns)

@@ -248,6 +248,14 @@ def test_who_is_read_when_the_minute_of_joining_is_final_needs_one_request_in_al
     assert [kind for kind, *_ in bench.look("10:07:21")] == []
 
 
+def test_who_has_no_minute_behind_him_is_read_without_a_request():
+    bench = Bench(start=ist("2026-07-01 00:00:00"))
+    now = ist("2026-07-01 00:00:20")
+    bench.needs.look(bench.engine, [INFY], now)
+    assert bench.needs.waiting == []
+    assert bench.needs.names[INFY].booted
+
+
 CROWD = [nth << 8 | 1 for nth in range(1, 14)]
 
 
