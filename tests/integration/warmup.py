@@ -75,9 +75,12 @@ class Running(Virtual):
         self._speed = speed
         self._began = 0.0
 
+    def elapsed(self) -> float:
+        """Seconds since the first frame."""
+        return time.monotonic() - self._began if self._began else 0.0
+
     def clock(self) -> int:
-        elapsed = time.monotonic() - self._began
-        return self._start + int(elapsed * self._speed * SECOND) if self._began else 0
+        return self._start + int(self.elapsed() * self._speed * SECOND) if self._began else 0
 
     async def run(self, sink: Sink) -> None:
         frames: list[tuple[int, bytes]] = []
@@ -131,8 +134,8 @@ def join(
                 assert time.monotonic() < began + 600, (feed.status().warmup, len(ready))
                 time.sleep(0.1)
                 ready |= {token for token in tokens if token not in ready and is_ready(feed, token)}
-                first = first or (time.monotonic() - began if ready else 0.0)
-            seconds = time.monotonic() - began
+                first = first or (source.elapsed() if ready else 0.0)
+            seconds = source.elapsed()
             status = feed.status().warmup
             bars, wrong = compare(market, feed, start // (60 * SECOND) * 60 * SECOND + 60 * SECOND)
             silences = sum(len(feed.engine.gaps(token)) for token in tokens)
