@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import email.utils
 import json
@@ -251,6 +252,39 @@ def test_a_body_without_an_end_is_given_up(make):
     huge = b'{"data": {"candles": [' + b" " * (40 << 20)
     with Server((200, {}, huge), candles(row(0))).running() as server:
         assert len(fetch(make(server))) == 1
+
+
+def test_a_body_that_comes_drop_by_drop_is_given_up(tmp_path: Path) -> None:
+    sent = []
+
+    class Drip(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "400")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(400):
+                    self.wfile.write(b" ")
+                    sent.append(1)
+                    time.sleep(0.05)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Drip)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    history = UpstoxHistory(
+        SECRET, {INFY.token: "NSE_EQ|1"}, root=f"http://127.0.0.1:{server.server_address[1]}", timeout=0.3, cache=False,
+        limiter=Limiter(tmp_path / "limit.json", 1_000), retries=Retries(attempts=1),
+    )  # fmt: skip
+    with pytest.raises(ConnectionFailed, match="does not end"):
+        fetch(history)
+    assert len(sent) < 400
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
 
 
 def test_a_day_is_over_at_midnight_and_kept_from_then_on(make, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 import json
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -29,6 +30,8 @@ __all__ = ["UpstoxHistory"]
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # A day of minutes is some 30 kB.
 _LARGEST = 32 << 20
+# So many times the timeout a whole answer may take.
+_PATIENCE = 6
 
 
 class UpstoxHistory(Fetcher):
@@ -102,9 +105,9 @@ class UpstoxHistory(Fetcher):
             headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token}"}
             # Redirects are not followed: the token is for this host.
             connection.request("GET", path, headers=headers)
-            response = connection.getresponse()
-            body = response.read(_LARGEST)
-            after = retry_after(response.getheader("Retry-After"))
+            with connection.getresponse() as response:
+                body = _body(response, time.monotonic() + _PATIENCE * self._timeout)
+                after = retry_after(response.getheader("Retry-After"))
         except (OSError, http.client.HTTPException) as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
         finally:
@@ -121,6 +124,18 @@ class UpstoxHistory(Fetcher):
             return readable(json.loads(body)["data"]["candles"], _row)
         except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
             raise TryAgain(f"no candles in the answer: {type(error).__name__}") from error
+
+
+def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:
+    """All of it. A timeout is for each piece, and a body of single drops would never meet it."""
+    parts: list[bytes] = []
+    left = _LARGEST
+    while left > 0 and (part := response.read1(left)):
+        parts.append(part)
+        left -= len(part)
+        if time.monotonic() > deadline:
+            raise TryAgain("the answer does not end")
+    return b"".join(parts)
 
 
 def _row(row: list[Any]) -> tuple[Any, ...]:
