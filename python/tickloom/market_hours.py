@@ -40,6 +40,7 @@ _SEGMENTS = {
     "NSE": "cash", "BSE": "cash", "NFO": "derivatives", "BFO": "derivatives", "CDS": "currency", "BCD": "currency",
     "MCX": "commodity", "NCO": "commodity", "INDICES": "index",
 }  # fmt: skip
+_classes: dict[int, str] = {}
 _ROW = re.compile(r"([a-z_ ]+?)\s*\|\s*(\d{4}-\d\d-\d\d)\s*\|\s*\2\s*\|[^#]*#\s*(.+)")
 
 
@@ -85,7 +86,10 @@ class SpecialDay(NamedTuple):
 def class_of(segment: str | int) -> str:
     """The session class of a segment. Raises ValueError for one that is none."""
     if not isinstance(segment, str):
-        return Sessions.class_of_segment(segment)
+        # The table is read for the answer, and timers ask often.
+        if segment not in _classes:
+            _classes[segment] = Sessions.class_of_segment(segment)
+        return _classes[segment]
     found = _SEGMENTS.get(segment.partition("-")[0].upper(), segment)
     if found not in Sessions.classes():
         known = ", ".join([*_SEGMENTS, *Sessions.classes()])
@@ -225,6 +229,12 @@ class MarketHours:
     def trades(self, on: date, segment: str | int = "NSE") -> bool:
         """`is_trading_day` that warns of nothing."""
         return self._day(on, class_of(segment)).is_open
+
+    def minutes(self, on: date, segment: str | int = "NSE") -> NDArray[np.int64]:
+        """The `bar_starts` of "1m"; warns of nothing."""
+        name = class_of(segment)
+        bars = self._table.bars(name, _number(on), "1m") if self._day(on, name).is_open else []
+        return np.array([start for start, _ in bars], np.int64)
 
     def any_open(self, at_ns: int, classes: Iterable[str]) -> bool:
         """Whether any of these classes trades at an instant, ns UTC. Warns of nothing: for loops and timers."""

@@ -153,15 +153,22 @@ def test_a_day_without_a_minute_is_read_twice_and_then_believed(make, rows, now,
     assert asked == [1, 1, 0, 0]
 
 
-def test_minutes_that_are_expected_are_asked_for_once_more(make, rows, now, tmp_path):
+def test_minutes_that_are_expected_are_asked_for_once_more_on_a_later_date(make, rows, now, tmp_path):
     token = next(iter(rows))
     asked = []
-    for _ in range(3):
+    for days in (0, 0, 1, 1, 2):
         with Broker(rows) as broker:
-            history = make(broker, cache=tmp_path / "kept", expected=lambda *_: 375)
-            history.fetch(Instrument(token, "NSE:T"), rows[token][0][0], rows[token][-1][0] + MINUTE, now_ns=now)
+            history = make(broker, cache=tmp_path / "kept", expected=lambda *_: 31)
+            later = now + days * 86_400 * SECOND
+            history.fetch(Instrument(token, "NSE:T"), rows[token][0][0], rows[token][-1][0] + MINUTE, now_ns=later)
             asked.append(len(broker.arrivals))
-    assert asked == [1, 1, 0]
+    assert asked == [1, 0, 1, 0, 0]
+    with Broker(rows) as broker:
+        history = make(broker, cache=tmp_path / "enough", expected=lambda *_: 1)
+        for days in (0, 1):
+            later = now + days * 86_400 * SECOND
+            history.fetch(Instrument(token, "NSE:T"), rows[token][0][0], rows[token][-1][0] + MINUTE, now_ns=later)
+        assert len(broker.arrivals) == 1
 
 
 def test_an_instrument_that_the_broker_does_not_know_is_unknown(make, rows, now):

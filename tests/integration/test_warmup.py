@@ -9,7 +9,7 @@ import pytest
 import tickloom as tl
 from tests.integration.rest import Broker, rows_of
 from tests.integration.virtual import SECOND
-from tests.integration.warmup import Still, compare, warm
+from tests.integration.warmup import Still, compare, join, warm
 from tests.unit.feed.fake import until
 from tickloom.history import KiteHistory, Limiter, Retries
 from tickloom.sources.simulator import Market
@@ -39,6 +39,27 @@ def test_a_warm_up_asks_once_an_instrument_never_too_fast_and_equals_the_truth()
     assert outcome.most_in_a_second <= 20
     assert outcome.wrong == 0
     assert outcome.bars > 3_000
+
+
+def test_many_who_join_in_the_middle_of_the_session_take_one_request_each_and_equal_the_truth():
+    outcome = join(30, 20, speed=20, window=WINDOW)
+    assert (outcome.status.done, outcome.status.failed) == (30, 0)
+    assert 30 == outcome.distinct == outcome.arrivals - outcome.mending
+    # Nothing is missed but by a silence, which is one request more, and another to be sure of it.
+    assert outcome.mending <= 2 * outcome.silences < 30
+    assert outcome.most_in_a_second <= 20
+    assert outcome.wrong == 0
+    assert outcome.ready == 30
+    assert outcome.bars > 5_000
+
+
+def test_a_few_who_join_in_the_middle_of_the_session_are_read_at_once_and_equal_the_truth():
+    outcome = join(6, 20, speed=20, window=WINDOW)
+    assert (outcome.status.done, outcome.status.failed) == (6, 0)
+    assert 6 == outcome.distinct == outcome.arrivals - outcome.mending
+    assert 0 < outcome.mending <= 2 * (6 + outcome.silences)
+    assert outcome.wrong == 0
+    assert outcome.ready == 6
 
 
 def test_with_every_fifth_request_failing_it_still_ends_complete():

@@ -76,7 +76,21 @@ def starts(interval: str, day: str, segment: str = "NSE", **options: str) -> lis
         ("2024-01-20", "NSE", "09:15-15:30"),
         ("2024-03-02", "NSE", "09:15-10:00 11:30-12:30"),
         ("2024-03-02", "MCX", ""),
-        ("2024-05-18", "NFO", "09:15-10:00 11:45-12:40"),
+        ("2024-05-18", "NFO", "09:15-10:00 11:30-12:30"),
+        ("2024-05-18", "MCX", ""),
+        # Holidays of one date only, that came after the lists.
+        ("2024-01-22", "CDS", ""),
+        ("2024-01-22", "MCX", "17:00-23:55"),
+        ("2024-05-20", "MCX", "17:00-23:30"),
+        ("2024-11-20", "MCX", "17:00-23:55"),
+        ("2024-11-20", "commodity_cotton", "17:00-21:00"),
+        ("2026-01-15", "MCX", "17:00-23:55"),
+        ("2026-01-15", "commodity_cotton", "17:00-21:00"),
+        ("2026-01-15", "CDS", ""),
+        ("2024-09-16", "CDS", "09:00-17:00"),
+        ("2024-09-18", "CDS", ""),
+        ("2025-09-05", "CDS", "09:00-17:00"),
+        ("2025-09-08", "CDS", ""),
         ("2025-02-01", "MCX", "09:00-17:00"),
         ("2026-02-01", "NSE", "09:15-15:30"),
         ("2026-02-01", "MCX", "09:00-17:00"),
@@ -242,6 +256,45 @@ def test_a_bad_override_names_file_and_line_and_what_was_there_serves_on(tmp_pat
     assert hours.is_open(at("2026-12-01T10:30"))
     assert not hours.is_open(at("2026-12-01T11:30"))
     assert hours.is_open(at("2026-12-02T11:30"))
+
+
+@pytest.mark.parametrize(
+    "cells, words",
+    [
+        ("- | 09:15-12:00 11:00-15:30 | - | -", "11:00-15:30"),
+        ("09:00-09:20 | 09:15-15:30 | - | -", "09:15-15:30"),
+        ("- | 09:15-15:15 | 15:10-15:35 | -", "15:10-15:35"),
+        ("- | 09:15-15:15 | 15:15-15:35 | 15:30-16:00", "15:30-16:00"),
+        ("- | 11:30-12:30 09:15-10:00 | - | -", "09:15-10:00"),
+        ("- | 17:00-23:30/23:55 23:40-24:00 | - | -", "23:40-24:00"),
+    ],
+)
+def test_sessions_that_overlap_are_one_clear_error_and_nothing_of_their_file_holds(
+    tmp_path: Path, cells: str, words: str
+) -> None:
+    file = tmp_path / "overlap.txt"
+    file.write_text(
+        "# a good row, and one that is not\n"
+        "cash | 2026-12-01 | 2026-12-01 | - | 13:00-14:00 | - | -\n"
+        f"cash | 2026-12-02 | 2026-12-02 | {cells}\n"
+    )
+    hours = MarketHours(rows="cash | 2026-12-01 | 2026-12-02 | - | 10:00-11:00 | - | -")
+    said = f'{file}, line 3: a span begins before the one in front of it ends: "{words}"'
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - its words are looked at below
+        hours.override(file)
+    assert str(raised.value) == said
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - its words are looked at below
+        MarketHours(file)
+    assert str(raised.value) == said
+    with pytest.raises(ValueError, match=r"line 3: a span begins before the one in front of it ends"):
+        tl.Engine(["1m"], sessions=file.read_text())
+    for day in (1, 2):
+        assert [f"{leg.start:%H:%M}" for leg in hours.sessions(date(2026, 12, day)).legs] == ["10:00"]
+        assert len(hours.minutes(date(2026, 12, day))) == 60
+    # Mended, the same file holds.
+    file.write_text("cash | 2026-12-02 | 2026-12-02 | - | 09:15-12:00 12:00-15:30 | - | -\n")
+    hours.override(file)
+    assert [f"{leg.start:%H:%M}" for leg in hours.sessions(date(2026, 12, 2)).legs] == ["09:15", "12:00"]
 
 
 def test_an_override_that_is_no_text_names_its_line(tmp_path: Path) -> None:

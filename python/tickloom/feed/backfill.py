@@ -15,18 +15,18 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tickloom.errors import AuthenticationFailed, ConnectionFailed
+from tickloom.feed.dealings import Dealings
 from tickloom.feed.needs import INDICES, Need, Needs, settled
-from tickloom.history.base import MINUTE_NS, Instrument, date_of, midnight
-from tickloom.history.plan import days_back
+from tickloom.history.base import MINUTE_NS, date_of, midnight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tickloom._core import Engine
-    from tickloom.history.base import History, Minutes
+    from tickloom.history.base import History, Instrument, Minutes
 
 __all__ = ["Backfill", "WarmupStatus"]
 
@@ -81,6 +81,7 @@ class Backfill:
         engine: Engine,
         days: int | None,
         *,
+        instrument: Callable[[int], Instrument],
         wanted: Callable[[], Iterable[int]],
         clock: Callable[[], int],
         join: Callable[[int, Minutes, int, str], tuple[int, int]],
@@ -89,6 +90,8 @@ class Backfill:
         self._history = history
         self._engine = engine
         self._days = days
+        self._instrument = instrument
+        self._dealings = Dealings(history, instrument)
         self._wanted = wanted
         self._clock = clock
         self._join = join
@@ -100,6 +103,8 @@ class Backfill:
         self._refused = False
         self._looked_ns = self._busy = 0
         self._next_look = 0.0
+        # Days were read, and nobody has looked yet what they leave open.
+        self._unseen = False
         self._requests = history.requests
         self._joins = self._bars = 0
         self._error = ""
@@ -137,7 +142,9 @@ class Backfill:
         """Whether nothing more is to be read of an instrument, as far as is known."""
         with self._changed:
             name = None if self._needs is None else self._needs.names.get(token)
-            return name is not None and name.booted and not name.open and not name.failed
+            if name is None or self._unseen:
+                return False
+            return name.booted and not name.open and not name.failed
 
     def due(self) -> bool:
         """Whether anything is to be read at this time of the source's clock; False once that is done."""
@@ -169,7 +176,7 @@ class Backfill:
             return "stopped"
         if not wanted:
             return "waiting"
-        if over < wanted:
+        if over < wanted or self._unseen:
             return "running"
         if left:
             return "repairing"
@@ -207,8 +214,7 @@ class Backfill:
             return
         self._next_look = time.monotonic() + _LOOK_S
         if self._needs is None:
-            start = None if self._days is None else self._start(now_ns, self._days)
-            self._needs = Needs(start)
+            self._needs = Needs(self._start(self._days), self._dealings.open, self._dealings.traded)
         wanted = tuple(self._wanted())
         self._needs.drop(self._needs.names.keys() - set(wanted))
         self._needs.look(self._engine, wanted, now_ns)
@@ -219,14 +225,15 @@ class Backfill:
             self._history.forget(self._instrument(token))
         self._needs.suspect.clear()
         self._looked_ns = now_ns
+        self._unseen = False
         if self._has_due(now_ns):
             self._changed.notify_all()
 
     def _has_due(self, now_ns: int) -> bool:
         return self._needs is not None and any(need.due <= now_ns for need in self._needs.waiting)
 
-    def _start(self, now_ns: int, days: int) -> int:
-        return midnight(days_back(date_of(now_ns), days, self._history.trading_day))
+    def _start(self, days: int | None) -> Callable[[int], int] | None:
+        return None if days is None else lambda token: self._dealings.start(token, self._clock(), days)
 
     def _read(self, need: Need) -> None:
         now_ns = self._clock()
@@ -259,6 +266,7 @@ class Backfill:
             if need.kind == "boot":
                 before = minutes.between(0, midnight(date_of(now_ns)))
                 needs.names[need.token].last_close = float(before.close[-1]) if len(before) else 0.0
+                self._unseen, self._next_look = True, 0.0
             if early and need.kind != "boot" and need.tries < _TRIES:
                 # The engine's clock is behind ours; what was joined stays.
                 needs.again(need, now_ns + _AGAIN_NS)
@@ -291,7 +299,3 @@ class Backfill:
             _log.error("no more history, the feed goes on: %s", error)
         elif first:
             _log.error("no more history, the feed goes on", exc_info=error)
-
-    def _instrument(self, token: int) -> Instrument:
-        symbols: dict[int, Any] = dict(self._engine.instruments)
-        return Instrument(token, symbols.get(token))

@@ -3,7 +3,8 @@
 Pure: it is told the time, reads an engine, and asks nobody. What is needed of an instrument:
 
 ```
-boot    the days before and this one up to now, once
+boot    the days before and this one up to now, once; of many, while they trade, when the minute in which their live
+        ticks began has stopped changing: so none is needed of that minute alone
 join    from there to the end of the minute in which its live ticks began (R12)
 gap     the minutes that a gap of the feed touches, up to the one in which it ended (R13)
 end     the same and that minute, when it is final
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from tickloom.history.base import MINUTE_NS, SETTLED_NS, date_of, midnight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tickloom._core import Engine
 
@@ -35,9 +36,10 @@ REREAD_NS = 60_000_000_000
 _MARGIN_NS = 1_000_000_000
 _RANKS: dict[Kind, int] = {"gap": 0, "end": 0, "join": 1, "boot": 2, "reread": 3}
 _FIRST = -1
+# So few are read at once, at the cost of two requests more each: nobody wants to look at empty candles for two minutes.
+_FEW = 12
 # So far may a day's last price and its official close, an average, lie apart (R35).
 _ADJUSTED = 0.005
-_INDEX_OPENS_NS = (9 * 60 + 15) * MINUTE_NS
 
 
 @dataclass(slots=True)
@@ -84,25 +86,32 @@ class _Name:
 class Needs:
     """Of all instruments of a feed. Not thread-safe: its owner has a lock."""
 
-    start_ns: int | None
-    """The beginning of the warm-up; None if there is none."""
+    start: Callable[[int], int] | None
+    """The beginning of a token's warm-up; None if there is none."""
+    open: Callable[[int, int], bool]
+    """Whether a token trades at an instant."""
+    traded: Callable[[int, int, int], bool]
+    """Whether a token may have traded in [start, end)."""
     names: dict[int, _Name] = field(default_factory=lambda: defaultdict(_Name))
     waiting: list[Need] = field(default_factory=list)
     suspect: list[int] = field(default_factory=list)
     """What is kept of these is of before a corporate action (R35)."""
+    _held: dict[int, Need] = field(default_factory=dict)
+    """Boots that wait for the minute of joining."""
     _serial: int = 0
     _gaps: int = -1
 
     def look(self, engine: Engine, tokens: Iterable[int], now_ns: int) -> None:
         """Finds what has come to be needed: of instruments that are new, that began to tick, that had a gap."""
-        for token in tokens:
-            if token not in self.names:
-                name = self.names[token]
-                name.settled_to = settled(now_ns)
-                if self.start_ns is None:
-                    name.booted = True
-                else:
-                    self.add(token, "boot", self.start_ns, now_ns // MINUTE_NS * MINUTE_NS, now_ns)
+        new = [token for token in tokens if token not in self.names]
+        many = len(new) + sum(need.kind == "boot" for need in self.waiting) > _FEW
+        for token in new:
+            name = self.names[token]
+            name.settled_to = settled(now_ns)
+            if self.start is None:
+                name.booted = True
+            else:
+                self._boot(token, self.start(token), now_ns, held=many and self.open(token, now_ns))
         if any(not name.joined for name in self.names.values()):
             self._find_joins(engine, now_ns)
         if (gaps := engine.stats()["gaps"]) != self._gaps:
@@ -112,13 +121,15 @@ class Needs:
                 if token in known:
                     self._find_gaps(token, name, engine.gaps(token))
 
-    def add(self, token: int, kind: Kind, start: int, end: int, due: int) -> None:
+    def add(self, token: int, kind: Kind, start: int, end: int, due: int) -> Need | None:
         """Needs these minutes, from `due` on."""
         if end <= start:
-            return
+            return None
         self._serial += 1
         self.names[token].open += 1
-        self.waiting.append(Need(token, kind, start, end, due, _RANKS[kind], self._serial))
+        need = Need(token, kind, start, end, due, _RANKS[kind], self._serial)
+        self.waiting.append(need)
+        return need
 
     def prefer(self, token: int) -> None:
         """Somebody asks for this one: what it needs comes before all else."""
@@ -134,6 +145,7 @@ class Needs:
         chosen = min(due, key=Need.order)
         self.waiting.remove(chosen)
         if chosen.kind == "boot":
+            self._held.pop(chosen.token, None)
             # It may have waited long for its turn, and what came meanwhile is to be had in the same request.
             chosen.end = max(chosen.end, now_ns // MINUTE_NS * MINUTE_NS)
         return chosen
@@ -168,6 +180,7 @@ class Needs:
         self.waiting = [need for need in self.waiting if need.token not in gone]
         for token in gone:
             self.names.pop(token, None)
+            self._held.pop(token, None)
 
     def lost(self, start: int, end: int) -> None:
         """The line was down. The engine tells which instruments missed volume; indices have none to miss (R29).
@@ -181,6 +194,21 @@ class Needs:
                 name.settled_to = midnight(date_of(end))
             elif token & 0xFF == INDICES:
                 self._add_gap(token, start, end)
+
+    def _boot(self, token: int, start: int, now_ns: int, *, held: bool) -> None:
+        due = _minute_end(now_ns) + REREAD_NS if held else now_ns
+        need = self.add(token, "boot", start, now_ns // MINUTE_NS * MINUTE_NS, due)
+        if need is None:
+            # The day has not had a minute yet.
+            self.names[token].booted = True
+        elif held:
+            self._held[token] = need
+
+    def _release(self, token: int, began: int) -> None:
+        """A held one is due when the minute in which its ticks began has stopped changing."""
+        need = self._held.get(token)
+        if need is not None:
+            need.due = max(need.due, _minute_end(began) + REREAD_NS)
 
     def _find_joins(self, engine: Engine, now_ns: int) -> None:
         board = engine.board()
@@ -196,24 +224,39 @@ class Needs:
                 continue
             if date_of(name.began) != date_of(stamp):
                 name.began = stamp
+                self._release(token, stamp)
             if not name.booted:
                 continue
             name.joined = True
-            if self.start_ns is not None and _adjusted(name.last_close, prev_close) and not name.adjusted:
+            if self.start is not None and _adjusted(name.last_close, prev_close) and not name.adjusted:
                 name.adjusted = True
                 self.suspect.append(token)
-                self.add(token, "boot", self.start_ns, now_ns // MINUTE_NS * MINUTE_NS, now_ns)
-            if not _complete(engine, token, name.began):
-                end = name.began // MINUTE_NS * MINUTE_NS + MINUTE_NS
+                self._boot(token, self.start(token), now_ns, held=False)
+            end = _minute_end(name.began)
+            first = min(name.settled_to, end - MINUTE_NS)
+            if not self._complete(engine, token, name.began) and self.traded(token, first, end):
                 self.add(token, "join", name.settled_to, end, end + SETTLED_NS + _MARGIN_NS)
                 if end <= name.settled_to and name.read_ns < end + REREAD_NS:
                     self.add(token, "reread", end - MINUTE_NS, end, end + REREAD_NS)
             name.began = 0
 
+    def _complete(self, engine: Engine, token: int, stamp: int) -> bool:
+        """Whether the day was followed from its first trade on (R12)."""
+        if token & 0xFF == INDICES:
+            return not self.traded(token, midnight(date_of(stamp)), stamp)
+        return not engine.account(token)["baseline"]
+
     def _find_gaps(self, token: int, name: _Name, gaps: Sequence[tuple[int, int]]) -> None:
         for start, end in gaps:
-            if end > name.gaps_to:
-                name.gaps_to = end
+            if end <= name.gaps_to:
+                continue
+            name.gaps_to = end
+            held, settles = self._held.get(token), _minute_end(end) + REREAD_NS
+            if held is not None and start <= name.began:
+                # From the last stamp before the feed came to the first in it.
+                held.due = max(held.due, settles)
+            # What a held one misses meanwhile is among the minutes that it is going to be read with.
+            if held is None or held.due < settles:
                 self._add_gap(token, start, end)
 
     def _add_gap(self, token: int, start: int, end: int) -> None:
@@ -234,8 +277,5 @@ def _adjusted(last_close: float, prev_close: float) -> bool:
     return known and abs(last_close / prev_close - 1) > _ADJUSTED
 
 
-def _complete(engine: Engine, token: int, stamp: int) -> bool:
-    """Whether the day was followed from its first trade on (R12)."""
-    if token & 0xFF == INDICES:
-        return stamp < midnight(date_of(stamp)) + _INDEX_OPENS_NS
-    return not engine.account(token)["baseline"]
+def _minute_end(at_ns: int) -> int:
+    return at_ns // MINUTE_NS * MINUTE_NS + MINUTE_NS

@@ -6,6 +6,7 @@ import operator
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from tickloom.errors import UnknownInstrument
+from tickloom.history.base import Instrument
 from tickloom.instruments import Instruments, near
 from tickloom.watchlists import Watchlists
 
@@ -31,6 +32,7 @@ class Symbols:
         self._source = source
         self._given = given
         self.watchlists = watchlists
+        self._named: dict[int, str | None] = {}
 
     def token(self, instrument: int | str) -> int:
         """The token of an instrument. Raises UnknownInstrument for a name that nobody knows, TypeError for what is
@@ -84,6 +86,20 @@ class Symbols:
                 self._track(token, instrument if isinstance(instrument, str) else None, token in tracked)
                 tracked.add(token)
         return found
+
+    def instrument(self, token: int) -> Instrument:
+        """Whose minutes a history is to give: with the expiry and the hours, if the feed was given instruments."""
+        if self._named.get(token) is None:
+            self._named = dict(self._engine.instruments)
+        symbol = self._named.get(token)
+        if isinstance(self._given, Instruments):
+            try:
+                known = self._given.find(token)
+            except UnknownInstrument:
+                return Instrument(token, symbol)
+            hours = self._given.session_class(token)
+            return Instrument(token, symbol or known.full_symbol, known.expiry, hours)
+        return Instrument(token, symbol)
 
     def _members(self, name: int | str) -> list[int | str]:
         """What a name stands for: an instrument, or the members of a watchlist that somebody knows today."""

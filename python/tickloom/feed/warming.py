@@ -10,7 +10,7 @@ from tickloom.errors import ConnectionFailed
 from tickloom.feed.backfill import Backfill, WarmupStatus
 from tickloom.feed.listening import Listening
 from tickloom.feed.parity import compare, settled_part
-from tickloom.history.base import Instrument, date_of, midnight
+from tickloom.history.base import date_of, midnight
 from tickloom.model import Flags
 
 if TYPE_CHECKING:
@@ -110,13 +110,11 @@ class Warming(Listening):
             raise ValueError("to reconcile needs a history: Feed(source, history=KiteHistory(...))")
         wanted = self._reader.wanted() if instruments is None else self._symbols.tokens(instruments)
         matches: dict[int, Match] = {}
-        symbols: dict[int, Any] = dict(self._engine.instruments)
         for token in wanted:
             ours = self._engine.candles(token, "1m").columns()
             now_ns = self._reader.clock()
-            minutes = history.fetch(
-                Instrument(token, symbols.get(token)), midnight(date_of(now_ns)), now_ns, now_ns=now_ns
-            )  # fmt: skip
+            instrument = self._symbols.instrument(token)
+            minutes = history.fetch(instrument, midnight(date_of(now_ns)), now_ns, now_ns=now_ns)
             theirs = settled_part(minutes, now_ns)
             matches[token] = compare(ours, theirs)
             self._join(token, theirs, now_ns, authority)
@@ -135,8 +133,8 @@ class Warming(Listening):
             return
 
         self._backfill = Backfill(
-            self._history, self._engine, days, wanted=self._reader.wanted, clock=self._reader.clock, join=self._join,
-            alive=lambda: session.alive,
+            self._history, self._engine, days, instrument=self._symbols.instrument, wanted=self._reader.wanted,
+            clock=self._reader.clock, join=self._join, alive=lambda: session.alive,
         )  # fmt: skip
         self._reader.on_gap = self._backfill.lost
         self._backfill.start()

@@ -65,6 +65,8 @@ class Instrument:
     symbol: str | None = None
     """The exchange's symbol, with or without the exchange: `INFY`, `NSE:INFY`."""
     expiry: dt.date | None = None
+    session: str | None = None
+    """The class of docs/sessions.md whose hours it has; that of its segment without it."""
 
     @property
     def segment(self) -> int:
@@ -78,7 +80,13 @@ class Instrument:
             return f"token:{self.token}"
         exchange = _EXCHANGES.get(self.segment, f"SEGMENT{self.segment}")
         name = self.symbol if ":" in self.symbol else f"{exchange}:{self.symbol}"
-        return name if self.expiry is None else f"{name}@{self.expiry.isoformat()}"
+        end = "" if self.expiry is None else f"@{self.expiry.isoformat()}"
+        return name if name.endswith(end) else name + end
+
+    @property
+    def hours(self) -> str | int:
+        """What `MarketHours` is asked by."""
+        return self.session or self.segment
 
     @property
     def durable(self) -> bool:
@@ -103,16 +111,21 @@ class Minutes:
     oi: NDArray[np.int64] | None
 
     @classmethod
-    def of_rows(cls, rows: Sequence[Sequence[Any]], instrument: Instrument) -> tuple[Minutes, int]:
+    def of_rows(cls, rows: Sequence[Sequence[Any] | None], instrument: Instrument) -> tuple[Minutes, int]:
         """Of rows (time, open, high, low, close, volume, oi), in any order, and how many were no minute.
 
-        Left out is what no broker may say: a price that is none, a high below its low, a count below 0, a time that
-        is not a minute's start. Of two rows with the same time the later one counts.
+        Left out is None, and what no broker may say: a price that is none, a high below its low, a count below 0, a
+        time that is not a minute's start. A volume may be None for an index, an open interest always: 0. Of two rows
+        with the same time the later one counts.
         """
+        index = instrument.segment == _INDICES
         good: dict[int, tuple[Any, ...]] = {}
+        bad = 0
         for row in rows:
-            if _sane(row):
-                good[row[0]] = tuple(row)
+            if row is not None and _sane(row, index=index):
+                good[row[0]] = (*row[:5], row[5] or 0, row[6] or 0)
+            else:
+                bad += 1
         ordered = [good[at] for at in sorted(good)]
         prices = np.array([row[1:5] for row in ordered], dtype=np.float64).reshape(-1, 4)
         counts = np.array([row[5:7] for row in ordered], dtype=np.int64).reshape(-1, 2)
@@ -122,10 +135,10 @@ class Minutes:
             np.ascontiguousarray(prices[:, 1]),
             np.ascontiguousarray(prices[:, 2]),
             np.ascontiguousarray(prices[:, 3]),
-            None if instrument.segment == _INDICES else np.ascontiguousarray(counts[:, 0]),
+            None if index else np.ascontiguousarray(counts[:, 0]),
             np.ascontiguousarray(counts[:, 1]) if instrument.segment in _WITH_OI else None,
         )
-        return made, sum(not _sane(row) for row in rows)
+        return made, bad
 
     @classmethod
     def joined(cls, parts: Sequence[Minutes]) -> Minutes:
@@ -168,9 +181,12 @@ class Minutes:
         return f"Minutes({len(self)}, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} IST)"
 
 
-def _sane(row: Sequence[Any]) -> bool:
+def _sane(row: Sequence[Any], *, index: bool) -> bool:
     at, *prices, volume, oi = row
-    if not all(isinstance(price, (int, float)) and 0 < price < _HIGHEST for price in prices):
+    if volume is None and index:
+        volume = 0
+    oi = 0 if oi is None else oi
+    if len(prices) != 4 or not all(isinstance(price, (int, float)) and 0 < price < _HIGHEST for price in prices):
         return False
     counts = isinstance(volume, int) and isinstance(oi, int) and 0 <= volume <= 1 << 53 and 0 <= oi <= 1 << 53
     return counts and at % MINUTE_NS == 0 and prices[1] >= prices[2]
@@ -187,7 +203,10 @@ class History(Protocol):
         """How many were sent so far, those that failed included."""
 
     def trading_day(self, date: dt.date) -> bool:
-        """Whether there is trading on this date."""
+        """Whether there is trading on this date.
+
+        A history that knows it of each instrument has a method `trades(instrument, date)` too, which is preferred.
+        """
 
     def fetch(
         self, instrument: Instrument, start_ns: int, end_ns: int, *, now_ns: int | None = None, wait: Wait = plain_wait

@@ -6,11 +6,14 @@ file appears whole or not at all; one that cannot be read is as good as absent.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,20 @@ from urllib.parse import quote
 
 import numpy as np
 
-from tickloom.history.base import Instrument, Minutes
+from tickloom.history.base import MINUTE_NS, Instrument, Minutes, midnight
 
 __all__ = ["Cache", "Kept", "default_folder"]
 
 _VERSION = 1
-_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+# Whatever reading a file that is no cache of ours can end in.
+_BROKEN = (
+    OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, OverflowError, MemoryError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
+_COLUMNS = ("time", "open", "high", "low", "close")
+_DAY_NS = 86_400_000_000_000
+# A day of minutes is 80 kB.
+_LARGEST = 1 << 20
 
 
 def default_folder() -> Path:
@@ -39,6 +50,8 @@ class Kept:
     minutes: Minutes
     reads: int
     """How often the broker was asked for it: twice, if minutes were absent; then nobody traded in them (R37)."""
+    on: dt.date
+    """When it was asked last."""
 
 
 class Cache:
@@ -52,20 +65,22 @@ class Cache:
         path = self._path(source, instrument, day)
         try:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                if sum(member.file_size for member in file.zip.infolist()) > _LARGEST:
+                    raise ValueError("more than a day of minutes")
                 version, reads, written = (int(number) for number in file["about"])
-                if version != _VERSION or (not instrument.durable and written != today.toordinal()):
+                on = dt.date.fromordinal(written)
+                if version != _VERSION or (not instrument.durable and on != today):
                     return None
-                columns: list[Any] = [file[name] for name in ("time", "open", "high", "low", "close")]
-                volume, oi = (file[name] if name in file.files else None for name in ("volume", "oi"))
-            if any(len(column) != len(columns[0]) for column in (*columns, *filter(_there, (volume, oi)))):
-                return None
+                columns: list[Any] = [file[name] for name in _COLUMNS]
+                counts = [file[name] if name in file.files else None for name in ("volume", "oi")]
+            _check(columns, [count for count in counts if count is not None], midnight(day))
         except FileNotFoundError:
             return None
         except _BROKEN:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
             return None
-        columns += [volume, oi]
-        return Kept(Minutes(*columns), reads)
+        return Kept(Minutes(*columns, *counts), reads, on)
 
     def put(
         self, source: str, instrument: Instrument, day: dt.date, minutes: Minutes, *, reads: int, today: dt.date
@@ -98,5 +113,16 @@ class Cache:
         return self.folder / quote(source, safe="") / name / f"{day.isoformat()}.npz"
 
 
-def _there(column: object) -> bool:
-    return column is not None
+def _check(columns: list[Any], counts: list[Any], start: int) -> None:
+    """Raises ValueError unless these are minutes of the date that starts then: files can be anybody's."""
+    time, *prices = columns
+    kinds = [(time, np.int64), *((price, np.float64) for price in prices), *((count, np.int64) for count in counts)]
+    if any(column.shape != (len(time),) or column.dtype != kind for column, kind in kinds):
+        raise ValueError("no columns of minutes")
+    there = len(time) == 0 or (start <= time[0] and time[-1] < start + _DAY_NS)
+    if not there or not (np.diff(time) > 0).all() or (time % MINUTE_NS).any():
+        raise ValueError("no minutes of this date")
+    if not all((price > 0).all() and np.isfinite(price).all() for price in prices):
+        raise ValueError("a price that is none")
+    if any((count < 0).any() for count in counts):
+        raise ValueError("a count below 0")

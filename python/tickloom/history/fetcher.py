@@ -6,19 +6,23 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tickloom.history.base import MINUTE_NS, Instrument, Minutes, Wait, date_of, midnight, plain_wait
 from tickloom.history.cache import Cache
 from tickloom.history.pace import Pacer, Retries
-from tickloom.history.plan import traded, trading_days, windows
+from tickloom.history.plan import Calendar, trading_days, windows
 
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from tickloom.history.cache import Kept
     from tickloom.history.limiter import Limiter
+    from tickloom.market_hours import MarketHours
 
-__all__ = ["Fetcher"]
+__all__ = ["Fetcher", "readable"]
 
 _log = logging.getLogger("tickloom.history")
 
@@ -27,12 +31,34 @@ _DAY_NS = 86_400_000_000_000
 _EARLIEST_NS = 9 * 3_600_000_000_000
 
 
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+
+
+def readable(rows: Any, read: Callable[[Any], tuple[Any, ...]]) -> list[tuple[Any, ...] | None]:
+    """Each row as `read` has it, None for one that it cannot read. Raises TypeError for what is no list, and
+    ValueError if all of them are unreadable: then it is another kind of answer."""
+    if not isinstance(rows, list):
+        raise TypeError(f"rows must be a list: {type(rows).__name__}")
+
+    def each() -> Iterator[tuple[Any, ...] | None]:
+        for row in rows:
+            try:
+                yield read(row)
+            except _UNREADABLE:
+                yield None
+
+    found = list(each())
+    if found and all(row is None for row in found):
+        raise ValueError("no row can be read")
+    return found
+
+
 class Fetcher:
     """Implements `History` but for `_ask`, which a broker's own class adds.
 
-    `trading_day` tells whether there is trading on a date; `expected` how many minutes an instrument trades on one, if
-    somebody knows: a past day with fewer is read a second time on another occasion, and then believed (R37). A trading
-    day without any minute is always read twice.
+    `hours` tells when each instrument trades, the shipped calendar without it; `trading_day` replaces its dates, and
+    `expected` its minutes, by how many an instrument has on a date. A past day that lacks some is read once more on a
+    later date, one that lacks all on the next occasion, and then both are believed (R37).
     """
 
     name = "history"
@@ -44,9 +70,12 @@ class Fetcher:
         *,
         cache: Cache | str | os.PathLike[str] | bool,
         retries: Retries | None,
-        trading_day: Callable[[dt.date], bool] = traded,
+        trading_day: Callable[[dt.date], bool] | None = None,
         expected: Callable[[Instrument, dt.date], int] | None = None,
+        hours: MarketHours | None = None,
     ) -> None:
+        self._calendar = Calendar(hours)
+        self.hours = self._calendar.hours
         self._pacer = Pacer(limiter, retries or Retries())
         if isinstance(cache, bool):
             self._cache = Cache() if cache else None
@@ -64,7 +93,11 @@ class Fetcher:
 
     def trading_day(self, date: dt.date) -> bool:
         """Whether there is trading on this date."""
-        return self._is_open(date)
+        return self._calendar.trading_day(date) if self._is_open is None else self._is_open(date)
+
+    def trades(self, instrument: Instrument, date: dt.date) -> bool:
+        """Whether this instrument trades on this date."""
+        return self._calendar.trades(instrument, date) if self._is_open is None else self._is_open(date)
 
     def fetch(
         self, instrument: Instrument, start_ns: int, end_ns: int, *, now_ns: int | None = None, wait: Wait = plain_wait
@@ -78,13 +111,13 @@ class Fetcher:
         if start_ns >= end_ns:
             return Minutes.empty()
         found: dict[dt.date, Minutes] = {}
-        absent: dict[dt.date, int] = {}
-        for day in trading_days(date_of(start_ns), date_of(end_ns - 1), self._is_open):
+        absent: dict[dt.date, Kept | None] = {}
+        for day in trading_days(date_of(start_ns), date_of(end_ns - 1), lambda day: self.trades(instrument, day)):
             kept = self._cache.get(self.name, instrument, day, today) if self._cache and day < today else None
-            if kept is not None and (kept.reads > 1 or self._whole(instrument, day, kept.minutes)):
+            if kept is not None and self._believed(instrument, day, kept, today):
                 found[day] = kept.minutes
             else:
-                absent[day] = 0 if kept is None else kept.reads
+                absent[day] = kept
         for first, last in windows(absent, self.days_a_request):
             # A day that is over is read whole, to be kept; of this one no more than was asked for.
             begin = midnight(first) if first < today else max(start_ns, midnight(first))
@@ -94,8 +127,11 @@ class Fetcher:
             self.bad_rows += bad
             for day in [day for day in absent if first <= day <= last]:
                 found[day] = minutes.between(midnight(day), midnight(day) + _DAY_NS)
+                known = absent[day]
+                if known is not None and len(known.minutes) > len(found[day]):
+                    found[day] = known.minutes
                 if day < today:
-                    self._keep(instrument, day, found[day], absent[day] + 1, today)
+                    self._keep(instrument, day, found[day], 1 + (known.reads if known else 0), today)
         if not found:
             return Minutes.empty()
         return Minutes.joined([found[day] for day in sorted(found)]).between(start_ns, end_ns)
@@ -110,12 +146,20 @@ class Fetcher:
         return self._pacer.call(lambda: self._ask(instrument, begin, until), wait)
 
     def _ask(self, instrument: Instrument, start_ns: int, end_ns: int) -> Sequence[Any]:
-        """One request: rows (time, open, high, low, close, volume, oi) of minutes in [start, end)."""
+        """One request: rows (time, open, high, low, close, volume, oi) of minutes in [start, end), None for one that
+        cannot be read."""
         raise NotImplementedError
 
+    def _believed(self, instrument: Instrument, day: dt.date, kept: Kept, today: dt.date) -> bool:
+        if kept.reads > 1 or self._whole(instrument, day, kept.minutes):
+            return True
+        # What a broker lacks it mends over night; a thin name lacks minutes every day.
+        return len(kept.minutes) > 0 and kept.on == today
+
     def _whole(self, instrument: Instrument, day: dt.date, minutes: Minutes) -> bool:
-        least = 1 if self._expected is None else self._expected(instrument, day)
-        return len(minutes) >= least
+        if self._expected is not None:
+            return len(minutes) >= self._expected(instrument, day)
+        return len(minutes) > 0 and bool(np.isin(self._calendar.minutes(instrument, day), minutes.time).all())
 
     def _keep(self, instrument: Instrument, day: dt.date, minutes: Minutes, reads: int, today: dt.date) -> None:
         if self._cache is None:

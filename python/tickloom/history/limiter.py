@@ -151,7 +151,7 @@ class Limiter:
     @contextmanager
     def _state(self) -> Iterator[_State]:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+") as file:
+        with os.fdopen(descriptor, "r+", errors="replace") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             state = self._read(file.read())
             yield state
@@ -164,8 +164,9 @@ class Limiter:
         try:
             known: _State = json.loads(text) if text else {"free": [], "hold": 0.0, "factor": 1.0, "calm": 0}
             free, hold = [float(at) for at in known["free"]], float(known["hold"])
-            factor, calm = min(max(float(known["factor"]), 1.0), _SLOWEST), int(known["calm"])
-        except (ValueError, TypeError, KeyError):
+            # In this order a factor that is no number is 1.
+            factor, calm = min(max(1.0, float(known["factor"])), _SLOWEST), int(known["calm"])
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             # Whoever wrote it was interrupted: what was sent is not known, so a whole window has to pass.
             free, hold, factor, calm = [now + self._window] * self._slots, 0.0, 1.0, 0
         # Of before the machine was started, when its clock began again: nothing can be as far ahead.

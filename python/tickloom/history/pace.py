@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from tickloom.errors import ConnectionFailed
@@ -82,8 +85,12 @@ class Pacer:
 
 
 def retry_after(header: str | None) -> float | None:
-    """The seconds of a Retry-After header; None for none, and for a date, which nobody sends for a rate."""
+    """The seconds of a Retry-After header, of a date those until then by our clock; None for none and for neither."""
     try:
-        return max(float(header or ""), 0.0)
+        seconds = float(header or "")
     except ValueError:
-        return None
+        try:
+            seconds = parsedate_to_datetime(header or "").timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return None if math.isnan(seconds) else max(seconds, 0.0)

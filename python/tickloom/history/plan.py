@@ -10,7 +10,13 @@ from tickloom import market_hours
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["KITE_DAYS", "days_back", "traded", "trading_days", "windows"]
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tickloom.history.base import Instrument
+    from tickloom.market_hours import MarketHours
+
+__all__ = ["KITE_DAYS", "Calendar", "days_back", "trading_days", "windows"]
 
 KITE_DAYS = {
     "minute": 60, "3minute": 100, "5minute": 100, "10minute": 100, "15minute": 200, "30minute": 200, "60minute": 400,
@@ -21,12 +27,32 @@ KITE_DAYS = {
 _ONE = dt.timedelta(days=1)
 # Markets have never been closed for so long; a predicate that knows no trading day must end the search.
 _LONGEST_BREAK = 30
+_KEPT = 1_024
 
 
-def traded(date: dt.date) -> bool:
-    """Whether stocks or commodities trade on a date, by `market_hours`; of a year that it does not know, weekdays."""
-    hours = market_hours.default()
-    return hours.trades(date, "NSE") or hours.trades(date, "MCX")
+class Calendar:
+    """When an instrument trades, by `hours`, the shipped ones without; of a year that they do not know, weekdays."""
+
+    def __init__(self, hours: MarketHours | None = None) -> None:
+        self.hours = hours or market_hours.default()
+        self._minutes: dict[tuple[str | int, dt.date], NDArray[np.int64]] = {}
+
+    def trading_day(self, date: dt.date) -> bool:
+        """Whether stocks or commodities trade on a date."""
+        return self.hours.trades(date, "NSE") or self.hours.trades(date, "MCX")
+
+    def trades(self, instrument: Instrument, date: dt.date) -> bool:
+        """Whether this one does."""
+        return self.hours.trades(date, instrument.hours)
+
+    def minutes(self, instrument: Instrument, date: dt.date) -> NDArray[np.int64]:
+        """(minutes,) int64: the start of every minute that it can trade in on a date, ns UTC."""
+        key = instrument.hours, date
+        if key not in self._minutes:
+            if len(self._minutes) > _KEPT:
+                self._minutes = {}
+            self._minutes[key] = self.hours.minutes(date, instrument.hours)
+        return self._minutes[key]
 
 
 def trading_days(first: dt.date, last: dt.date, is_open: Callable[[dt.date], bool]) -> list[dt.date]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 import json
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from tickloom.errors import AuthenticationFailed, UnknownInstrument
 from tickloom.history.base import date_of, midnight
-from tickloom.history.fetcher import Fetcher
+from tickloom.history.fetcher import Fetcher, readable
 from tickloom.history.limiter import Limiter
 from tickloom.history.pace import TryAgain, retry_after
-from tickloom.history.plan import traded
 from tickloom.model import to_ns
 
 if TYPE_CHECKING:
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from tickloom.history.base import Instrument, Wait
     from tickloom.history.cache import Cache
     from tickloom.history.pace import Retries
+    from tickloom.market_hours import MarketHours
 
 __all__ = ["UpstoxHistory"]
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # A day of minutes is some 30 kB.
 _LARGEST = 32 << 20
+# So many times the timeout a whole answer may take.
+_PATIENCE = 6
 
 
 class UpstoxHistory(Fetcher):
@@ -53,8 +56,9 @@ class UpstoxHistory(Fetcher):
         cache: Cache | str | os.PathLike[str] | bool = True,
         limiter: Limiter | None = None,
         retries: Retries | None = None,
-        trading_day: Callable[[dt.date], bool] = traded,
+        trading_day: Callable[[dt.date], bool] | None = None,
         expected: Callable[[Instrument, dt.date], int] | None = None,
+        hours: MarketHours | None = None,
     ) -> None:
         parts = urlsplit(root)
         if not parts.hostname or parts.scheme not in {"http", "https"}:
@@ -62,7 +66,9 @@ class UpstoxHistory(Fetcher):
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ValueError(f"the token goes over https only: {root!r}")
         limiter = limiter or Limiter.of_key(f"upstox:{user}")
-        super().__init__(limiter, cache=cache, retries=retries, trading_day=trading_day, expected=expected)
+        super().__init__(
+            limiter, cache=cache, retries=retries, trading_day=trading_day, expected=expected, hours=hours
+        )  # fmt: skip
         self._token = access_token
         self._keys = dict(keys or {})
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
@@ -75,7 +81,7 @@ class UpstoxHistory(Fetcher):
         if until > midnight(today):
             path = f"/v3/historical-candle/intraday/{self._key(instrument)}/minutes/1"
             rows += self._pacer.call(lambda: self._get(path, instrument), wait)
-        return [row for row in rows if begin <= row[0] < until]
+        return [row for row in rows if row is None or begin <= row[0] < until]
 
     def _ask(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Any]:
         # The last day comes before the first in the path.
@@ -99,9 +105,9 @@ class UpstoxHistory(Fetcher):
             headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token}"}
             # Redirects are not followed: the token is for this host.
             connection.request("GET", path, headers=headers)
-            response = connection.getresponse()
-            body = response.read(_LARGEST)
-            after = retry_after(response.getheader("Retry-After"))
+            with connection.getresponse() as response:
+                body = _body(response, time.monotonic() + _PATIENCE * self._timeout)
+                after = retry_after(response.getheader("Retry-After"))
         except (OSError, http.client.HTTPException) as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
         finally:
@@ -115,11 +121,24 @@ class UpstoxHistory(Fetcher):
         if response.status != 200:
             raise TryAgain(f"status {response.status}", after=after)
         try:
-            return [_row(row) for row in json.loads(body)["data"]["candles"]]
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+            return readable(json.loads(body)["data"]["candles"], _row)
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
             raise TryAgain(f"no candles in the answer: {type(error).__name__}") from error
 
 
+def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:
+    """All of it. A timeout is for each piece, and a body of single drops would never meet it."""
+    parts: list[bytes] = []
+    left = _LARGEST
+    while left > 0 and (part := response.read1(left)):
+        parts.append(part)
+        left -= len(part)
+        if time.monotonic() > deadline:
+            raise TryAgain("the answer does not end")
+    return b"".join(parts)
+
+
 def _row(row: list[Any]) -> tuple[Any, ...]:
-    oi = row[6] if len(row) > 6 else 0
-    return (to_ns(dt.datetime.fromisoformat(row[0])), *row[1:5], int(row[5]), int(oi))
+    volume, oi = row[5], row[6] if len(row) > 6 else None
+    counts = (None if count is None else int(count) for count in (volume, oi))
+    return (to_ns(dt.datetime.fromisoformat(row[0])), *row[1:5], *counts)

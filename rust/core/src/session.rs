@@ -118,13 +118,18 @@ pub struct SessionTable {
 }
 
 impl SessionTable {
-    /// The hours that the library ships.
+    /// The hours that the library ships, those of its half days included.
+    ///
+    /// A day that is closed by [`HOLIDAYS`] keeps its ordinary hours here: should ticks come after all, a date that
+    /// is wrong must not cost their bars.
     ///
     /// # Panics
-    /// Never: a test reads the same text.
+    /// Never: a test reads the same texts.
     #[must_use]
     pub fn builtin() -> Self {
-        let rows = parse::parse_rows(BUILTIN).expect("the shipped session table is read by a test");
+        let mut rows = parse::parse_rows(BUILTIN).expect("the shipped session table is read by a test");
+        let holidays = parse::parse_rows(HOLIDAYS).expect("the shipped holidays are read by a test");
+        rows.extend(holidays.into_iter().filter(|row| row.summer.leg_count > 0));
         Self { rows }
     }
 

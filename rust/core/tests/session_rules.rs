@@ -171,6 +171,21 @@ fn r5_special_days_have_hours_of_their_own() {
 }
 
 #[test]
+fn r5_half_days_have_their_hours_and_closed_days_keep_ordinary_ones() {
+    for (class, date, hours) in [
+        ("commodity", (2_026, 1, 1), "09:00-17:00"),
+        ("commodity", (2_026, 3, 3), "17:00-23:55"),
+        ("commodity", (2_026, 5, 28), "17:00-23:30"),
+        ("commodity_cotton", (2_026, 5, 28), "17:00-21:00"),
+        ("commodity_agri", (2_026, 5, 28), "09:00-17:00"),
+        ("commodity", (2_026, 1, 26), "09:00-23:55"),
+        ("cash", (2_026, 3, 3), "09:15-15:30"),
+    ] {
+        assert_eq!(legs(&schedule(class, date)), [hours], "{class} {date:?}");
+    }
+}
+
+#[test]
 fn r5_every_segment_has_a_class() {
     let table = SessionTable::builtin();
     for (segment, name) in [
@@ -218,6 +233,14 @@ fn r6_a_muhurat_hour_starts_its_own_bars() {
         bars(&day, 15),
         ["18:00-18:15", "18:15-18:30", "18:30-18:45", "18:45-19:00"]
     );
+}
+
+#[test]
+fn r6_a_holidays_evening_starts_its_own_bars() {
+    let day = schedule("commodity", (2_026, 3, 3));
+    let found = bars(&day, 75);
+    assert_eq!(found[..2], ["17:00-18:15", "18:15-19:30"]);
+    assert_eq!(found.last().unwrap(), "23:15-23:55");
 }
 
 #[test]

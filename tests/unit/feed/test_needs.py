@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 import tickloom as tl
 from tests.oracle import frames
 from tests.oracle.sessions import SECOND, ist
+from tickloom.feed.dealings import Dealings
 from tickloom.feed.needs import Need, Needs
+from tickloom.history import Instrument, Minutes
 
 INFY, NIFTY, OTHER = 408065, 256265, 2953217
 MINUTE = 60 * SECOND
@@ -18,13 +22,30 @@ def at(clock: str) -> int:
     return ist(f"2026-07-01 {clock}")
 
 
+class Nothing:
+    """Implements `History`, and has none."""
+
+    name = "nothing"
+    requests = 0
+
+    def trading_day(self, date: dt.date) -> bool:
+        return date.weekday() < 5
+
+    def fetch(self, *_: object, **__: object) -> Minutes:
+        return Minutes.empty()
+
+    def forget(self, instrument: Instrument) -> None:
+        """Nothing is kept."""
+
+
 class Bench:
     """An engine, and what it needs."""
 
     def __init__(self, *tokens: int, start: int | None = START) -> None:
         self.engine = tl.Engine(["1m"])
         self.tokens = list(tokens) or [INFY]
-        self.needs = Needs(start)
+        dealings = Dealings(Nothing(), Instrument)
+        self.needs = Needs(None if start is None else lambda _: start, dealings.open, dealings.traded)
 
     def tick(self, clock: str, volume: int, *, token: int = INFY, close: int = 10_000, price: int = 10_000) -> None:
         now = at(clock)
@@ -225,6 +246,131 @@ def test_who_is_read_when_the_minute_of_joining_is_final_needs_one_request_in_al
     assert (need.kind, need.end) == ("boot", at("10:07:00"))
     bench.needs.done(need, at("10:07:20"))
     assert [kind for kind, *_ in bench.look("10:07:21")] == []
+
+
+def test_who_has_no_minute_behind_him_is_read_without_a_request():
+    bench = Bench(start=ist("2026-07-01 00:00:00"))
+    now = ist("2026-07-01 00:00:20")
+    bench.needs.look(bench.engine, [INFY], now)
+    assert bench.needs.waiting == []
+    assert bench.needs.names[INFY].booted
+
+
+CROWD = [nth << 8 | 1 for nth in range(1, 14)]
+
+
+def test_of_many_each_is_read_when_its_minute_of_joining_has_stopped_changing_and_needs_no_other_request():
+    bench = Bench(*CROWD)
+    assert {due for *_, due in bench.look("10:02:30")} == {at("10:04:00")}
+    assert {kind for kind, *_ in bench.look("10:02:30")} == {"boot"}
+    for token in CROWD[:-2]:
+        bench.tick("10:02:35", 500_000, token=token)
+    # The one before the last begins in the next minute, the last not at all.
+    bench.tick("10:03:01", 500_000, token=CROWD[-2])
+    assert [due for *_, due in bench.look("10:03:02")] == [at("10:04:00")] * 11 + [at("10:05:00"), at("10:04:00")]
+    bench.needs.prefer(CROWD[5])
+    assert bench.take("10:03:59") is None
+    order = []
+    while need := bench.take("10:04:00"):
+        order.append(need.token)
+        assert (need.kind, need.start, need.end) == ("boot", START, at("10:04:00"))
+        bench.needs.done(need, at("10:04:00"))
+    # Who is asked for is first among them.
+    assert order == [CROWD[5], *CROWD[:5], *CROWD[6:11], CROWD[-1]]
+    assert [kind for kind, *_ in bench.look("10:04:01")] == ["boot"]
+    need = bench.take("10:05:00")
+    assert need is not None
+    bench.needs.done(need, at("10:05:00"))
+    assert bench.look("10:05:01") == []
+    # Who begins to tick later is joined then.
+    bench.tick("10:07:10", 700_000, token=CROWD[-1])
+    assert [(kind, start, end) for kind, start, end, _ in bench.look("10:07:11")] == [
+        ("join", at("10:03:00"), at("10:08:00"))
+    ]
+
+
+def test_a_gap_before_the_feed_came_is_in_the_days_of_one_of_many():
+    bench = Bench(*CROWD)
+    bench.look("10:02:30")
+    # What the broker shows first is the last it has: of before the feed was there.
+    bench.tick("10:01:40", 500_000, token=CROWD[0])
+    bench.tick("10:01:41", 500_000, token=CROWD[2])
+    bench.tick("10:02:35", 500_000, token=CROWD[1])
+    assert {due for *_, due in bench.look("10:02:36")} == {at("10:04:00")}
+    bench.tick("10:02:50", 500_900, token=CROWD[0])
+    assert bench.engine.gaps(CROWD[0]) == [(at("10:01:40"), at("10:02:50"))]
+    # Nor does it matter that one is silent for a while before it is read.
+    bench.tick("10:02:56", 500_100, token=CROWD[1])
+    assert bench.engine.gaps(CROWD[1]) == [(at("10:02:35"), at("10:02:56"))]
+    waiting = bench.look("10:02:57")
+    assert {kind for kind, *_ in waiting} == {"boot"}
+    assert waiting[0] == ("boot", START, at("10:02:00"), at("10:04:00"))
+    bench.tick("10:03:15", 500_100, token=CROWD[1])
+    # Whose first trade comes in a later minute is read later.
+    bench.tick("10:03:16", 500_100, token=CROWD[2])
+    assert bench.engine.gaps(CROWD[2]) == [(at("10:01:41"), at("10:03:16"))]
+    assert [(kind, due) for kind, *_, due in bench.look("10:03:17")][2:4] == [
+        ("boot", at("10:05:00")), ("boot", at("10:04:00")),
+    ]  # fmt: skip
+    # A gap that ends in a later minute would keep the days waiting: it is a need of its own.
+    bench.tick("10:03:20", 501_000, token=CROWD[0])
+    assert [kind for kind, *_ in bench.look("10:03:21")].count("end") == 1
+
+
+def test_a_few_are_read_at_once_and_so_are_many_who_do_not_trade():
+    bench = Bench(*CROWD[:12])
+    assert {due for *_, due in bench.look("10:02:30")} == {at("10:02:30")}
+    for clock in ("08:50:00", "09:14:59", "15:30:00", "18:00:00"):
+        assert {due for *_, due in Bench(*CROWD).look(clock)} == {at(clock)}
+    # Metals trade in the evening.
+    metals = [nth << 8 | 7 for nth in range(13)]
+    assert {due for *_, due in Bench(*metals).look("18:00:10")} == {at("18:02:00")}
+    # A few who come later do not wait for the many before them.
+    bench = Bench(*CROWD)
+    bench.boot("09:05:00")
+    bench.tokens += [INFY, OTHER]
+    assert [due for *_, due in bench.look("10:02:30")] == [at("10:02:30")] * 2
+
+
+@pytest.mark.parametrize("clock", ["2026-07-01 15:45:00", "2024-03-02 10:30:00", "2026-07-01 09:10:00"])
+def test_who_joins_while_nothing_trades_in_minutes_needs_no_minute_of_joining(clock):
+    bench = Bench(start=ist("2024-01-01 00:00:00"))
+    now = ist(clock)
+    bench.needs.look(bench.engine, [INFY], now)
+    need = bench.needs.take(now)
+    assert need is not None
+    bench.needs.done(need, now)
+    bench.engine.apply(frames.frame(frames.full(INFY, 10_000, 132_803, now, now)), now + SECOND)
+    bench.needs.look(bench.engine, [INFY], now + 2 * SECOND)
+    assert bench.needs.waiting == []
+
+
+def test_on_a_day_that_the_calendar_does_not_know_joining_is_as_on_any():
+    bench = Bench()
+    now = ist("2026-11-08 18:02:30")
+    bench.needs.look(bench.engine, [INFY], now)
+    need = bench.needs.take(now)
+    assert need is not None
+    bench.needs.done(need, now)
+    bench.engine.apply(frames.frame(frames.full(INFY, 10_000, 9_000, now, now)), now + SECOND)
+    bench.needs.look(bench.engine, [INFY], now + 2 * SECOND)
+    assert [need.kind for need in bench.needs.waiting] == ["join"]
+
+
+@pytest.mark.parametrize(
+    ("clock", "kinds"), [("2026-07-01 09:14:50", []), ("2026-07-01 09:15:00", []), ("2026-07-01 09:15:20", ["join"]),
+                         ("2024-11-01 17:50:00", []), ("2024-11-01 18:00:00", []), ("2024-11-01 18:02:30", ["join"])],
+)  # fmt: skip
+def test_an_index_is_joined_if_the_day_had_begun_whenever_it_begins(clock, kinds):
+    bench = Bench(NIFTY, start=ist("2024-01-01 00:00:00"))
+    now = ist(clock)
+    bench.needs.look(bench.engine, [NIFTY], now)
+    need = bench.needs.take(now)
+    assert need is not None
+    bench.needs.done(need, now)
+    bench.engine.apply(frames.frame(frames.index(NIFTY, 10_000, now, high=10_000, low=10_000)), now)
+    bench.needs.look(bench.engine, [NIFTY], now + SECOND)
+    assert [need.kind for need in bench.needs.waiting] == kinds
 
 
 def test_a_minute_of_joining_that_the_first_reading_had_too_fresh_is_read_again():

@@ -82,6 +82,68 @@ def test_a_file_that_is_damaged_in_any_place_is_as_good_as_absent(tmp_path):
     assert cache.get("kite", INFY, DAY, TODAY) is None
 
 
+def hostile(path, **columns: object) -> None:
+    start = midnight(DAY) + 555 * MINUTE_NS
+    time = np.arange(3) * MINUTE_NS + start
+    whole: dict[str, object] = {"about": np.array([1, 1, TODAY.toordinal()]), "time": time, "volume": np.arange(3)}
+    whole |= {name: np.ones(3) for name in ("open", "high", "low", "close")}
+    np.savez_compressed(path, allow_pickle=True, **(whole | columns))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"about": np.array([1, 1, 10**12])}, {"about": np.array([1, 1, -5])}, {"about": np.array([1, 1])},
+        {"about": np.array(["a", "b", "c"])}, {"about": np.array([1.0, 1.0, np.nan])},
+        {"about": np.array([2, 1, 739000])},
+        {"time": np.array(["x", "y", "z"])}, {"time": np.array([1.0, 2.0, 3.0])}, {"time": np.zeros((3, 1), np.int64)},
+        {"time": np.array([3, 2, 1]) * MINUTE_NS + midnight(DAY)}, {"time": np.zeros(3, np.int64) + midnight(DAY)},
+        {"time": np.arange(3) * MINUTE_NS}, {"time": np.arange(3) * MINUTE_NS + midnight(TODAY)},
+        {"close": np.array([1, 2, 3])}, {"close": np.array([object()] * 3)}, {"close": np.ones((3, 3))},
+        {"close": np.ones(2)}, {"close": np.array([1.0, np.nan, 1.0])}, {"volume": np.array([1, -1, 1])},
+        {"volume": np.ones(3)}, {"oi": np.array(["a"] * 3)},
+        # Small on the disk and much in memory.
+        {"time": np.zeros(50_000_000, np.int8)}, {"extra": np.zeros(50_000_000, np.int8)},
+    ],
+)  # fmt: skip
+def test_a_file_that_somebody_else_made_is_as_good_as_absent(tmp_path, columns):
+    cache = Cache(tmp_path)
+    cache.put("kite", INFY, DAY, some(), reads=1, today=TODAY)
+    [path] = tmp_path.rglob("*.npz")
+    hostile(path)
+    kept = cache.get("kite", INFY, DAY, TODAY)
+    assert kept is not None
+    assert len(kept.minutes) == 3
+    hostile(path, **columns)
+    assert cache.get("kite", INFY, DAY, TODAY) is None
+    cache.put("kite", INFY, DAY, some(), reads=2, today=TODAY)
+    assert cache.get("kite", INFY, DAY, TODAY) is not None
+
+
+@pytest.mark.parametrize("at", range(0, 1_600, 61))
+def test_a_file_with_a_wrong_byte_is_absent_or_what_it_was(tmp_path, at):
+    cache = Cache(tmp_path)
+    cache.put("kite", INFY, DAY, some(), reads=1, today=TODAY)
+    [path] = tmp_path.rglob("*.npz")
+    raw = bytearray(path.read_bytes())
+    raw[at % len(raw)] ^= 0x55
+    path.write_bytes(bytes(raw))
+    kept = cache.get("kite", INFY, DAY, TODAY)
+    assert kept is None or kept.minutes.close.tolist() == some().close.tolist()
+
+
+def test_a_folder_or_a_link_to_nowhere_in_the_place_of_a_file_is_as_good_as_absent(tmp_path):
+    cache = Cache(tmp_path)
+    cache.put("kite", INFY, DAY, some(), reads=1, today=TODAY)
+    [path] = tmp_path.rglob("*.npz")
+    path.unlink()
+    path.mkdir()
+    assert cache.get("kite", INFY, DAY, TODAY) is None
+    path.rmdir()
+    path.symlink_to(tmp_path / "nowhere")
+    assert cache.get("kite", INFY, DAY, TODAY) is None
+
+
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     cache = Cache(tmp_path)
     cache.put("kite", INFY, DAY, some(), reads=1, today=TODAY)

@@ -131,6 +131,70 @@ def test_a_torn_file_costs_a_window_and_one_of_before_the_last_start_nothing(tmp
         assert clock.now == began
 
 
+HOLDER = """
+import sys, time
+from tickloom.history import Limiter
+limiter = Limiter(sys.argv[1], 1, window=0.1)
+with limiter._state() as state:
+    state["free"] = [limiter._clock() + 0.05]
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_process_that_is_killed_with_the_lock_in_its_hand_stops_nobody(tmp_path):
+    path = tmp_path / "limit.json"
+    with Limiter(path, 1, window=0.1).slot():
+        pass
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "locked\n"
+    taken = threading.Event()
+
+    def take() -> None:
+        with Limiter(path, 1, window=0.1).slot():
+            taken.set()
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    assert not taken.wait(0.3)
+    holder.kill()
+    holder.wait(10)
+    assert taken.wait(10)
+    thread.join(10)
+    holder.stdout.close()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xff\xfe\x00", b"[]", b"null", b"7", b'{"free": 7}', b'{"free": ["a"], "hold": 0, "factor": 1, "calm": 0}',
+        b'{"free": [], "hold": 0, "factor": 1, "calm": Infinity}', b"[" * 100_000,
+        b'{"free": [0, 0, 0], "hold": 0, "factor": 1, "calm": 0}trailing',
+    ],
+)  # fmt: skip
+def test_a_file_that_somebody_else_made_costs_a_window_at_most(tmp_path, raw):
+    clock = Clock()
+    path = tmp_path / "limit.json"
+    path.write_bytes(raw)
+    began = clock.now
+    with Limiter(path, 3, clock=clock).slot(clock.wait):
+        assert clock.now == pytest.approx(began + 1, abs=0.06)
+    assert Limiter(path, 3, clock=clock).factor == 1
+
+
+def test_numbers_that_are_none_do_not_lift_the_limit(tmp_path):
+    clock = Clock()
+    path = tmp_path / "limit.json"
+    path.write_text('{"free": [NaN, NaN, NaN], "hold": NaN, "factor": NaN, "calm": 0}')
+    limiter = Limiter(path, 3, clock=clock)
+    began = clock.now
+    for _ in range(4):
+        with limiter.slot(clock.wait):
+            pass
+    assert clock.now >= began + 1
+
+
 def test_the_files_name_does_not_tell_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     limiter = Limiter.of_key("kite:my-very-own-key")

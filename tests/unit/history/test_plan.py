@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from tickloom.history.plan import KITE_DAYS, days_back, traded, trading_days, windows
+from tickloom.history.plan import KITE_DAYS, Calendar, days_back, trading_days, windows
 
 FRIDAY = dt.date(2026, 7, 3)
+traded = Calendar().trading_day
 
 
 def test_two_days_before_a_monday_are_thursday_and_friday():
