@@ -198,9 +198,7 @@ class Reading:
         self._cursor = JournalCursor(len(journals), start_ns, decoder)
         self._damaged = 0
         # A clock can be set back, so that times in a file need not rise: the first block that reaches the start.
-        self._blocks = [
-            iter(range(first_block(journal, start_ns), len(journal.blocks))) for journal in journals
-        ]
+        self._blocks = [iter(range(first_block(journal, start_ns), len(journal.blocks))) for journal in journals]
 
     @property
     def damaged(self) -> int:

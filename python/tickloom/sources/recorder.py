@@ -219,7 +219,8 @@ class Recorder:
     the keys of its instruments go into the journal.
 
     Raises FileExistsError without `append` if there is a file, StoreError if another recorder writes it, it is no
-    journal or has another broker's messages, ValueError for a wrong option. What is not closed is closed when the interpreter ends.
+    journal or has another broker's messages, ValueError for a wrong option. What is not closed is closed when the
+    interpreter ends.
     """
 
     write_frame: Callable[..., Any]

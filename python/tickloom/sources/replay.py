@@ -12,7 +12,19 @@ from tickloom._core import UpstoxDecoder
 from tickloom.errors import StoreError
 from tickloom.model import to_ns
 from tickloom.sources.journal import (
-    CLOCK, DISCONNECTED, EVENT, FRAME, KEYS, LOST, PUSHED, TEXT, UPSTOX, Journal, Reading, Record, first_block,
+    CLOCK,
+    DISCONNECTED,
+    EVENT,
+    FRAME,
+    KEYS,
+    LOST,
+    PUSHED,
+    TEXT,
+    UPSTOX,
+    Journal,
+    Reading,
+    Record,
+    first_block,
 )  # fmt: skip
 from tickloom.sources.keyed import keys_at, one_broker
 from tickloom.sources.pushed import PushedTicks
@@ -184,7 +196,7 @@ class Replay(Wanted):
 
     def _named(self, names: Mapping[str, int | str]) -> dict[str, int]:
         tokens = {} if self.decoder is None else self.decoder.tokens()
-        for name, named in names.items():
+        for named in names.values():
             if isinstance(named, str) and named not in tokens:
                 raise ValueError(f"no such instrument key in the journal: {named}")
         return tokens | {name: tokens[named] if isinstance(named, str) else named for name, named in names.items()}

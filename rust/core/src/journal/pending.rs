@@ -104,14 +104,21 @@ impl Pending {
         if self.lost > 0 {
             self.tell(record.time);
         }
-        if !self.open.is_empty() && self.open.len() + record.payload.len() > self.target {
-            self.turn();
-        }
+        self.make_room(record.payload.len());
         if let Some(keys) = &mut self.keys {
             self.told += keys.say(&mut self.open, record.time);
+            self.make_room(record.payload.len());
         }
         self.open.push(record);
         true
+    }
+
+    /// Begins another block if this one would become too long.
+    #[inline]
+    fn make_room(&mut self, length: usize) {
+        if !self.open.is_empty() && self.open.len() + length > self.target {
+            self.turn();
+        }
     }
 
     #[cold]
