@@ -28,7 +28,9 @@ AT = 1_782_877_500_000_000_000
 def command(name: str, *arguments: object, home: str = "/nowhere") -> subprocess.CompletedProcess[str]:
     """The command by itself, in a process of its own with no terminal."""
     code = f"from tickloom.cli.{name} import command; command(prog_name='{name}')"
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("KITE_")} | {"HOME": home}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("KITE_", "UPSTOX_"))} | {
+        "HOME": home
+    }
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
         capture_output=True, text=True, check=False, env=clean,
