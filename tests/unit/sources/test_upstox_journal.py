@@ -208,6 +208,12 @@ def test_a_damaged_block_costs_its_messages_and_no_keys(tmp_path: Path, damaged:
     assert (engine.stats()["ticks"], engine.stats()["rejected"]) == (199, 0)
     late = into(Replay(path, start=(OPEN + 6 * 140) * NS))
     assert (late.stats()["ticks"], late.stats()["rejected"]) == (60, 0)
+    with Journal(path) as journal:
+        for number in (0, damaged, 199):
+            knows = UpstoxDecoder()
+            for payload in keys_at(journal, number):
+                knows.load(payload)
+            assert knows.tokens() == TOKENS
 
 
 def test_two_instruments_with_one_token_are_an_error_and_not_a_candle(tmp_path: Path) -> None:
@@ -257,6 +263,22 @@ def test_a_journal_can_be_gone_on_with(tmp_path: Path) -> None:
     engine = into(Replay(path))
     assert engine.stats()["ticks"] == 2
     assert Replay(path).symbols == TOKENS
+
+
+def test_keys_of_every_run_that_went_on_with_a_journal_are_found(tmp_path: Path) -> None:
+    path, third = tmp_path / "a.tlj", "NSE_FO|54452"
+    for at, key in ((1, INFY), (61, TCS), (121, third)):
+        with Recorder(path, source="upstox", append=at > 1, decoder=decoder({key: at << 8 | 1})) as recorder:
+            for n in range(3):
+                recorder.write_frame(*tick(at + n, key, ltp=1.0, vtt=n + 1))
+                recorder.flush()
+    for start, ticks in ((None, 9), ((OPEN + 2) * NS, 8), ((OPEN + 62) * NS, 5), ((OPEN + 122) * NS, 2)):
+        replay = Replay(path, start=start, speed=None)
+        assert into(replay).stats()["ticks"] == ticks
+        feed = Feed(Replay(path, start=start, speed=None), ["1m"])
+        feed.run()
+        assert feed.engine.stats()["ticks"] == ticks
+        assert feed.status().rejected == 0
 
 
 def test_journals_of_earlier_versions_are_read_as_they_were(tmp_path: Path) -> None:
