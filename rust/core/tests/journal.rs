@@ -282,6 +282,28 @@ fn more_keys_than_a_record_holds_come_back_from_several() {
     assert_eq!(pending.counts().taken, 1);
 }
 
+#[test]
+fn all_keys_are_said_again_after_so_many_blocks() {
+    // Every record is a block of its own.
+    let mut pending = Pending::new(1, usize::MAX).keyed();
+    for token in 0..3 {
+        pending.learn(b"NSE_EQ|INE009A01021", token);
+    }
+    for time in 0..300 {
+        assert!(pending.push(&Record {
+            kind: kind::UPSTOX,
+            connection: 0,
+            time,
+            payload: &[7; 400],
+        }));
+    }
+    let found = taken(&mut pending);
+    let said: Vec<_> = found.iter().filter(|record| record.0 == kind::KEYS).collect();
+    assert_eq!(said.len(), 300 / 64 + 1);
+    assert!(said.iter().all(|record| keys(&record.3).unwrap().len() == 3));
+    assert_eq!(pending.counts().taken, 300);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_keys_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
