@@ -19,9 +19,14 @@ ENUMS = {
     ],
 }  # fmt: skip
 
-# name -> (number, type); "*" repeated, "|" of the message's oneof, "{}" a map from strings.
+# name -> (number, type); "*" repeated, "|" of the message's oneof, "{}" a map from strings. What the closing auction
+# brought later (iep and what follows it, casMarketStatus, preOpenSessionStatus) nobody here reads.
 MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
-    "LTPC": {"ltp": (1, "double"), "ltt": (2, "int64"), "ltq": (3, "int64"), "cp": (4, "double")},
+    "DoubleValue": {"value": (1, "double")},
+    "StatusInfo": {"status": (1, "string"), "updatedTime": (2, "int64")},
+    "LTPC": {
+        "ltp": (1, "double"), "ltt": (2, "int64"), "ltq": (3, "int64"), "cp": (4, "double"), "iep": (5, "DoubleValue"),
+    },
     "Quote": {"bidQ": (1, "int64"), "bidP": (2, "double"), "askQ": (3, "int64"), "askP": (4, "double")},
     "MarketLevel": {"bidAskQuote": (1, "*Quote")},
     "OHLC": {
@@ -35,7 +40,8 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "MarketFullFeed": {
         "ltpc": (1, "LTPC"), "marketLevel": (2, "MarketLevel"), "optionGreeks": (3, "OptionGreeks"),
         "marketOHLC": (4, "MarketOHLC"), "atp": (5, "double"), "vtt": (6, "int64"), "oi": (7, "double"),
-        "iv": (8, "double"), "tbq": (9, "double"), "tsq": (10, "double"),
+        "iv": (8, "double"), "tbq": (9, "double"), "tsq": (10, "double"), "iep": (11, "double"), "rp": (12, "double"),
+        "ieq": (13, "int64"), "iiqTotal": (14, "int64"), "iiqM": (15, "int64"), "casEligible": (16, "int64"),
     },
     "IndexFullFeed": {"ltpc": (1, "LTPC"), "marketOHLC": (2, "MarketOHLC")},
     "FullFeed": {"marketFF": (1, "|MarketFullFeed"), "indexFF": (2, "|IndexFullFeed")},
@@ -47,7 +53,10 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
         "ltpc": (1, "|LTPC"), "fullFeed": (2, "|FullFeed"), "firstLevelWithGreeks": (3, "|FirstLevelWithGreeks"),
         "requestMode": (4, "RequestMode"),
     },
-    "MarketInfo": {"segmentStatus": (1, "{}MarketStatus")},
+    "MarketInfo": {
+        "segmentStatus": (1, "{}MarketStatus"), "casMarketStatus": (2, "{}StatusInfo"),
+        "preOpenSessionStatus": (3, "{}StatusInfo"),
+    },
     "FeedResponse": {
         "type": (1, "Type"), "feeds": (2, "{}Feed"), "currentTs": (3, "int64"), "marketInfo": (4, "MarketInfo"),
     },

@@ -17,6 +17,8 @@ import pytest
 
 import tickloom as tl
 from tests.integration.certificates import self_signed
+from tests.integration.upstox_server import TOKEN, UpstoxServer
+from tests.upstox_feed import OPEN, message
 from tickloom.kite import KiteTicker
 from tickloom.sources.exchange import Exchange
 from tickloom.ticker.settings import Settings
@@ -159,3 +161,82 @@ def test_a_proxy_that_says_nothing_is_given_up_in_time() -> None:
         with feed:
             eventually(lambda: "waiting" in [event.state for event in said])
         assert time.monotonic() - began < 6
+
+
+KEY = "NSE_EQ|INE009A01021"
+
+
+def upstox_through(proxy: str, server: UpstoxServer, context: ssl.SSLContext | None = None) -> tl.Feed:
+    settings = Settings(proxy=proxy, backoff_base=0.05, backoff_cap=0.1, connect_timeout=3, max_connections=1)
+    source = tl.sources.Upstox(TOKEN, url=server.url, settings=settings, ssl_context=context)
+    feed = tl.Feed(source, ["1m"])
+    feed.subscribe(KEY)
+    return feed
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_upstox_is_asked_for_an_address_and_dialled_through_the_proxy_with_its_secrets_inside_of_tls(
+    tmp_path: Path, tls: bool
+) -> None:
+    theirs, ours = self_signed(tmp_path) if tls else (None, None)
+    snapshot = message("initial_feed", OPEN, {KEY: {"ltp": 99.0, "ltt": OPEN - 1, "vtt": 900}})
+    with Proxy("me:pass-canary") as proxy, UpstoxServer(answer=lambda *_: [snapshot], ssl_context=theirs) as server:
+        feed = upstox_through(f"http://me:pass%2Dcanary@127.0.0.1:{proxy.port}", server, ours)
+        with feed:
+            eventually(lambda: feed.engine.stats()["ticks"] == 1)
+        places = [url.split("/")[2] for url in (server.url, server.socket_url)]
+        assert [asked.split()[:2] for asked in proxy.asked] == [["CONNECT", place] for place in places]
+        assert len(server.authorisations) == len(server.clients) == 1
+        # Without TLS, which no broker has, the proxy reads along.
+        assert (TOKEN.encode() in proxy.carried) is not tls
+        assert (b"single-use-code" in proxy.carried) is not tls
+        assert b"pass-canary" not in proxy.carried
+
+
+@pytest.mark.parametrize("fault", ["refused", "down", "silent", "other"])
+def test_a_proxy_that_does_not_let_upstox_through_is_waited_for_and_never_gone_around(
+    fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    theirs, ours = self_signed(tmp_path)
+    # Who takes the proxy's place cannot prove the broker's name: it never sees the token.
+    false, _ = self_signed(tmp_path, "localhost")
+    with (
+        Proxy("me:other") as proxy, UpstoxServer(ssl_context=theirs) as server, socket.socket() as free,
+        Pretender(false, is_silent=fault == "silent") as pretender,
+    ):  # fmt: skip
+        free.bind(("127.0.0.1", 0))
+        port = {"refused": proxy.port, "down": free.getsockname()[1]}.get(fault, pretender.port)
+        said: list[Any] = []
+        feed = upstox_through(f"http://me:pass-canary@127.0.0.1:{port}", server, ours)
+        feed.on_status(said.append)
+        with feed:
+            eventually(lambda: [event.state for event in said].count("waiting") >= 2)
+        assert server.authorisations == []
+        reasons = " ".join(event.reason for event in said)
+        assert {
+            "refused": "the proxy answered 407", "down": "connection refused", "silent": "no answer in 3 s",
+            "other": "certificate is not valid",
+        }[fault] in reasons.lower()  # fmt: skip
+        assert TOKEN.encode() not in pretender.carried
+        assert bool(pretender.carried) is (fault == "other")
+        assert TOKEN not in caplog.text + repr(said)
+        assert "canary" not in repr(said) + repr(feed.source) + caplog.text
+
+
+class Pretender(Proxy):
+    """Lets everybody through to itself, or says nothing at all; keeps what it hears."""
+
+    def __init__(self, tls: ssl.SSLContext, *, is_silent: bool) -> None:
+        self._tls, self._is_silent = tls, is_silent
+        super().__init__()
+
+    def _serve(self, client: socket.socket) -> None:
+        self._open.append(client)
+        if self._is_silent:
+            return
+        with contextlib.suppress(OSError):
+            self.carried += client.recv(4096)
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            with self._tls.wrap_socket(client, server_side=True) as wrapped:
+                self.carried += wrapped.recv(4096)

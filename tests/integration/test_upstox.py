@@ -246,8 +246,10 @@ def test_what_cannot_be_used_is_refused_with_what_to_do() -> None:
         upstox.subscribe([upstox.symbols[INFY]], "quote")
     with pytest.raises(ValueError, match="https://"):
         Upstox(TOKEN, url="wss://api.upstox.com")
-    with pytest.raises(ValueError, match="proxy"):
-        Upstox(TOKEN, settings=Settings(proxy="http://127.0.0.1:1"))
+    for proxy in ("socks5://me:pass-canary@127.0.0.1:1", "https://127.0.0.1", "127.0.0.1:1", "http://", "http://[::1"):
+        with pytest.raises(ValueError, match="the proxy must begin with http://") as caught:
+            Upstox(TOKEN, settings=Settings(proxy=proxy))
+        assert "canary" not in str(caught.value)
     with pytest.raises(UnknownInstrument):
         Feed(upstox).subscribe("INFY")
     assert TOKEN not in repr(upstox) + json.dumps(upstox.market)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Self
@@ -68,11 +69,12 @@ class UpstoxServer:
 
     def __init__(
         self, answers: Sequence[Answer] = (), *, greeting: Sequence[bytes] = (),
-        answer: Callable[[int, list[str]], Sequence[bytes]] = lambda *_: (),
+        answer: Callable[[int, list[str]], Sequence[bytes]] = lambda *_: (), ssl_context: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
         self.answers = list(answers)
         self.greeting = list(greeting)
         self.answer = answer
+        self.tls = ssl_context
         self.clients: list[Client] = []
         self.authorisations: list[str] = []
         self.codes: set[str] = set()
@@ -128,10 +130,11 @@ class UpstoxServer:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         run = self._loop.run_until_complete
-        sockets = run(ws_create_server(self._accept, "127.0.0.1", 0))
-        http = run(asyncio.start_server(self._authorise, "127.0.0.1", 0))
-        self.socket_url = f"ws://127.0.0.1:{sockets.sockets[0].getsockname()[1]}"
-        self.url = f"http://127.0.0.1:{http.sockets[0].getsockname()[1]}/v3/feed/market-data-feed/authorize"
+        sockets = run(ws_create_server(self._accept, "127.0.0.1", 0, ssl=self.tls))
+        http = run(asyncio.start_server(self._authorise, "127.0.0.1", 0, ssl=self.tls))
+        s = "" if self.tls is None else "s"
+        self.socket_url = f"ws{s}://127.0.0.1:{sockets.sockets[0].getsockname()[1]}"
+        self.url = f"http{s}://127.0.0.1:{http.sockets[0].getsockname()[1]}/v3/feed/market-data-feed/authorize"
         self._started.set()
         self._loop.run_forever()
         sockets.close()

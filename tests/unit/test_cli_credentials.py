@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tickloom.cli.credentials import KEY, TOKEN, CredentialsMissing, find, read_file
+from tickloom.cli.credentials import KEY, TOKEN, UPSTOX, CredentialsMissing, find, read_file, upstox_token
 
 BOTH = {KEY: "key-canary", TOKEN: "token-canary"}
 
@@ -44,6 +44,19 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert "canary" not in str(refused.value)
     with pytest.raises(CredentialsMissing, match="cannot be read"):
         read_file(tmp_path / "absent")
+
+
+def test_upstox_has_a_token_only_from_the_same_places(tmp_path: Path) -> None:
+    assert upstox_token(environment={UPSTOX: "token-canary"}) == "token-canary"
+    path = private(tmp_path / "upstox.env", f"{UPSTOX}=from-the-file\n")
+    assert upstox_token(path, environment={UPSTOX: "token-canary"}) == "from-the-file"
+    for file, environment in ((None, {}), (private(tmp_path / "kite.env", f"{KEY}=key-canary\n"), {UPSTOX: "x"})):
+        with pytest.raises(CredentialsMissing, match=UPSTOX) as refused:
+            upstox_token(file, environment=environment)
+        assert "canary" not in str(refused.value)
+    path.chmod(0o640)
+    with pytest.raises(CredentialsMissing, match="chmod 600"):
+        upstox_token(path)
 
 
 def test_half_an_environment_says_which_half(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,9 @@ AT = 1_782_877_500_000_000_000
 def command(name: str, *arguments: object, home: str = "/nowhere") -> subprocess.CompletedProcess[str]:
     """The command by itself, in a process of its own with no terminal."""
     code = f"from tickloom.cli.{name} import command; command(prog_name='{name}')"
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("KITE_")} | {"HOME": home}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("KITE_", "UPSTOX_"))} | {
+        "HOME": home
+    }
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
         capture_output=True, text=True, check=False, env=clean,
@@ -89,11 +90,11 @@ def test_nonsense_is_an_error_of_one_line(journal: Path, arguments: list[str], m
 
 
 class Made:
-    """A source that delivers what it was given, then waits, ends, or is refused."""
+    """A source that delivers what it was given, then waits, ends, is refused, or has the process sent a signal."""
 
     name = "made"
 
-    def __init__(self, then: str) -> None:
+    def __init__(self, then: str | int) -> None:
         self.then = then
 
     async def run(self, sink: cli_record.Tee) -> None:
@@ -103,6 +104,8 @@ class Made:
         sink.on_text("{}", AT + 10, 0)
         if self.then == "refused":
             sink.on_connection(ConnectionEvent("authentication_failed", 0, AT + 11, code=403))
+        if isinstance(self.then, int):
+            os.kill(os.getpid(), self.then)
         if self.then != "end":
             await asyncio.Event().wait()
 
@@ -110,7 +113,7 @@ class Made:
         """Everything comes anyhow."""
 
 
-def recorded(path: Path, then: str, seconds: float | None = None) -> tuple[int | None, cli_record.Tee]:
+def recorded(path: Path, then: str | int, seconds: float | None = None) -> tuple[int | None, cli_record.Tee]:
     async def run(tee: cli_record.Tee) -> int | None:
         return await cli_record.record(Made(then), tee, Console(file=io.StringIO()), seconds)
 
@@ -131,8 +134,7 @@ def test_a_recording_ends_with_its_source_a_refused_token_or_its_time(tmp_path: 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_recording_with_a_whole_journal(tmp_path: Path, number: int) -> None:
-    threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
-    found, _ = recorded(tmp_path / "a.tlj", "wait")
+    found, _ = recorded(tmp_path / "a.tlj", number)
     assert found == number
     with Journal(tmp_path / "a.tlj") as journal:
         assert (journal.records, journal.indexed) == (12, True)

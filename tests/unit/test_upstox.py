@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.upstox_feed import NS, OPEN, message
+from tests.upstox_schema import FeedResponse
 from tickloom import DecodeError, Engine, Flags
 from tickloom._core import UpstoxDecoder, parse_upstox
 from tickloom.sources.upstox_wire import Keys
@@ -202,3 +203,22 @@ def test_a_decoder_refuses_a_key_or_token_that_is_anothers() -> None:
         with pytest.raises(ValueError, match=r"already|another"):
             decoder.track(key, token)
     assert decoder.tokens() == {"A": 1}
+
+
+def test_what_the_closing_auction_added_to_the_schema_is_stepped_over() -> None:
+    plain, later = morning(), morning()
+    whole = message("live_feed", OPEN + 1, {INFY: {"ltp": 100.05, "ltt": OPEN + 0.5, "vtt": 40}}, NSE_EQ=3)
+    told = FeedResponse.FromString(whole)
+    full = told.feeds[INFY].fullFeed.marketFF
+    full.ltpc.iep.value = full.iep = full.rp = 101.5
+    full.ieq = full.iiqTotal = full.iiqM = 7_000
+    full.casEligible = 1
+    told.marketInfo.casMarketStatus["NSE_EQ"].status = "CAS_LM_START"
+    told.marketInfo.preOpenSessionStatus["NSE_EQ"].updatedTime = OPEN * 1000
+    more = bytes(told.SerializeToString())
+    assert len(more) > len(whole) + 60
+    for feed, sent in ((plain, whole), (later, more)):
+        assert feed.engine.apply_upstox(feed.keys.decoder, sent, (OPEN + 2) * NS).rejected == 0
+    assert later.minutes() == plain.minutes() == [(0, 100.05, 100.05, 100.05, 100.05, 40)]
+    assert parse_upstox(more).market == parse_upstox(whole).market == {"NSE_EQ": 3}
+    assert parse_upstox(more).to_dicts() == parse_upstox(whole).to_dicts()

@@ -1,4 +1,4 @@
-"""Where the command line finds the API key and the access token: the environment or a private file (stage cli).
+"""Where the command line finds API key and access token: the environment or a private file (stage cli).
 
 Never an argument: those are in the process list and in the shell's history.
 """
@@ -17,9 +17,10 @@ from tickloom.ticker.credentials import Credentials
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_FILE", "KEY", "TOKEN", "CredentialsMissing", "Found", "find", "read_file"]
+__all__ = ["DEFAULT_FILE", "KEY", "TOKEN", "UPSTOX", "CredentialsMissing", "Found", "find", "read_file", "upstox_token"]
 
 KEY, TOKEN = "KITE_API_KEY", "KITE_ACCESS_TOKEN"
+UPSTOX = "UPSTOX_ACCESS_TOKEN"
 DEFAULT_FILE = Path("~/.config/tickloom/kite.env")
 MOST_BYTES = 4096
 
@@ -57,8 +58,27 @@ def find(file: Path | None = None, environment: Mapping[str, str] | None = None)
     return read_file(path)
 
 
+def upstox_token(file: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """Upstox's access token: that of the file, or of the environment. Raises CredentialsMissing."""
+    environment = os.environ if environment is None else environment
+    found = environment.get(UPSTOX) if file is None else _read(file.expanduser())[0].get(UPSTOX)
+    if not found:
+        where = "in the environment" if file is None else f"in {file}"
+        raise CredentialsMissing(f"no credentials: set {UPSTOX} {where}")
+    return found
+
+
 def read_file(path: Path) -> Found:
     """Read lines `NAME=value`. Raises CredentialsMissing if another user could have read or written them."""
+    values, changed = _read(path)
+    missing = [name for name in (KEY, TOKEN) if not values.get(name)]
+    if missing:
+        raise CredentialsMissing(f"the file of credentials lacks {' and '.join(missing)}: {path}")
+    return Found(values[KEY], values[TOKEN], str(path), changed)
+
+
+def _read(path: Path) -> tuple[dict[str, str], float]:
+    """The values of a private file, and when it was changed."""
     try:
         with path.open("rb") as opened:
             # Of the opened file, not of the name: the name may be exchanged in between.
@@ -76,7 +96,4 @@ def read_file(path: Path) -> Found:
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
             values[name.strip()] = value.strip().strip("\"'")
-    missing = [name for name in (KEY, TOKEN) if not values.get(name)]
-    if missing:
-        raise CredentialsMissing(f"the file of credentials lacks {' and '.join(missing)}: {path}")
-    return Found(values[KEY], values[TOKEN], str(path), status.st_mtime)
+    return values, status.st_mtime

@@ -29,13 +29,14 @@ RATES = ("open", "high", "low", "close", "volume", "whole")
 
 class FileHistory:
     """Implements `History`: minutes of a CSV file with the columns of `COLUMNS`, times in ISO format, Indian without a
-    zone. Raises ValueError naming file and line for what cannot be read, OSError for no file."""
+    zone; in place of a token there may be Upstox's instrument key. Raises ValueError naming file and line for what
+    cannot be read, OSError for no file."""
 
     name = "file"
     requests = 0
 
     def __init__(self, path: Path) -> None:
-        self._rows: dict[int, list[tuple[Any, ...]]] = {}
+        self._rows: dict[int | str, list[tuple[Any, ...]]] = {}
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             absent = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
@@ -43,10 +44,10 @@ class FileHistory:
                 raise ValueError(f"{path}: the first line lacks {', '.join(absent)}")
             for row in reader:
                 try:
-                    token, made = _row(row)
+                    name, made = _row(row)
                 except (ValueError, TypeError) as error:
                     raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-                self._rows.setdefault(token, []).append(made)
+                self._rows.setdefault(name, []).append(made)
 
     def trading_day(self, date: dt.date) -> bool:
         """A file knows no calendar."""
@@ -57,28 +58,33 @@ class FileHistory:
     ) -> Minutes:
         """As `History.fetch`; raises UnknownInstrument for a token that is not in the file."""
         del now_ns, wait
-        if instrument.token not in self._rows:
-            raise tl.UnknownInstrument(f"not in the file: {instrument.token}")
-        return Minutes.of_rows(self._rows[instrument.token], instrument)[0].between(start_ns, end_ns)
+        rows = self._rows.get(instrument.token) or self._rows.get(instrument.symbol or "")
+        if rows is None:
+            raise tl.UnknownInstrument(f"not in the file: {instrument.symbol or instrument.token}")
+        return Minutes.of_rows(rows, instrument)[0].between(start_ns, end_ns)
 
     def forget(self, instrument: Instrument) -> None:
         """Nothing is kept."""
 
 
-def _row(row: dict[str, str]) -> tuple[int, tuple[Any, ...]]:
+def _row(row: dict[str, str]) -> tuple[int | str, tuple[Any, ...]]:
     when = dt.datetime.fromisoformat(row["time"])
     at = tl.to_ns(when if when.tzinfo is not None else when.replace(tzinfo=IST))
     prices = [float(row[name]) for name in ("open", "high", "low", "close")]
-    return int(row["token"]), (at, *prices, int(row["volume"] or 0), 0)
+    name = row["token"] if "|" in row["token"] else int(row["token"])
+    return name, (at, *prices, int(row["volume"] or 0), 0)
 
 
 def history_of(source: str, file: Path | None, root: str | None) -> History:
-    """`kite`, with the account's credentials, or a CSV file."""
-    if source != "kite":
+    """`kite` or `upstox`, with the account's credentials, or a CSV file."""
+    if source not in {"kite", "upstox"}:
         return FileHistory(Path(source))
     # Who compares with a file needs no extra.
-    from tickloom.history import KiteHistory  # noqa: PLC0415 - `--help` needs no sockets
+    from tickloom.history import KiteHistory, UpstoxHistory  # noqa: PLC0415 - `--help` needs no sockets
 
+    if source == "upstox":
+        token = credentials.upstox_token(file)
+        return UpstoxHistory(token) if root is None else UpstoxHistory(token, root=root)
     found = credentials.find(file)
     return KiteHistory(found.api_key, found.access_token, root=root)
 
@@ -96,8 +102,8 @@ def line(match: Match) -> list[str]:
 
 @click.command()
 @click.argument("journals", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
-@click.option("--history", "source", required=True, metavar="kite|FILE",
-              help=f"The broker's minutes: kite, or a CSV file with {','.join(COLUMNS)}.")  # fmt: skip
+@click.option("--history", "source", required=True, metavar="kite|upstox|FILE",
+              help=f"The broker's minutes: kite, upstox, or a CSV file with {','.join(COLUMNS)}.")  # fmt: skip
 @click.option("--instruments", "each", is_flag=True, help="Each instrument of the best way too.")
 @click.option("--root", help="Another address of the broker's REST API.")
 @options.credentials_file

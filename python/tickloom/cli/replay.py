@@ -93,7 +93,8 @@ class Run:
 
     def table(self, height: int) -> RenderableType:
         """The newest bar of as many instruments as the terminal has lines for."""
-        shown = {token: symbol or str(token) for token, symbol in self.engine.instruments}
+        named = {token: name for name, token in self.replay.symbols.items()}
+        shown = {token: symbol or named.get(token, str(token)) for token, symbol in self.engine.instruments}
         return screen.table(f"tickloom replay   {self.line()}", self.engine, shown, self.interval, height)
 
     def report(self) -> RenderableType:

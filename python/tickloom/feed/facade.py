@@ -79,13 +79,15 @@ class Feed(Wanting):
         self._engine = engine or Engine(intervals, **options)
         # Refuses wrong options now, not at the start.
         Queue(queue, policy)
+        if getattr(record, "decoder", decoder := getattr(source, "decoder", None)) is not decoder:
+            raise ValueError("the recorder must have the source's decoder, Recorder(..., decoder=source.decoder)")
         self.source = source
         self._symbols = Symbols(self._engine, source, symbols, watchlists)
         self._moved = Moved()
         self._hub = Hub(self._engine)
         self._reader = Reader(
             self._engine, self._hub, wanted=self._wanted, stale_after=stale_after,
-            decoder=getattr(source, "decoder", None),
+            decoder=decoder,
         )  # fmt: skip
         self._orders = Orders()
         super().__init__(self._engine, self._hub, self._symbols, queue, policy, options.get("scales"), self._orders)
@@ -267,7 +269,8 @@ class Feed(Wanting):
         # Only who records needs it.
         from tickloom.sources.recorder import Recorder  # noqa: PLC0415 - only who records needs it
 
-        recorder = Recorder(self._record, source=self.source.name, append=self._recorded)
+        decoder = getattr(self.source, "decoder", None)
+        recorder = Recorder(self._record, source=self.source.name, append=self._recorded, decoder=decoder)
         self._recorded = True
         return cast("Tee", recorder)
 

@@ -109,7 +109,8 @@ def match_ways(
 ) -> Iterator[tuple[dict[str, str], dict[int, Match]]]:
     """Replays a recording under each of `WAYS` and compares its minutes, instrument by instrument.
 
-    History is read once, for the dates of the recording; an instrument without any is left out, and `told` why. Raises
+    History is read once, for the dates of the recording; an instrument without any is left out, and `told` why. Without
+    `symbols` instruments are named as in the journal, by Upstox's keys, or not at all. Raises
     what `Replay` and `History.fetch` raise, but for UnknownInstrument.
     """
     theirs: dict[int, Minutes] = {}
@@ -123,11 +124,12 @@ def match_ways(
             options: Any = way
             engine = Engine(["1m"], 2_000, **options)
             replay.into(engine)
+            named = symbols or {token: name for name, token in replay.symbols.items()}
         finally:
             replay.close()
         engine.advance(last + _AFTER_NS)
         if not theirs:
-            theirs = _fetch(engine, history, symbols or {}, (first, last), now_ns, told)
+            theirs = _fetch(engine, history, named, (first, last), now_ns, told)
         yield way, {token: compare(engine.candles(token, "1m").columns(), theirs[token]) for token in theirs}
 
 

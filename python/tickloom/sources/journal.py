@@ -15,13 +15,14 @@ from tickloom.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tickloom._core import Engine
+    from tickloom._core import Engine, UpstoxDecoder
 
 __all__ = [
-    "CLOCK", "DISCONNECTED", "EVENT", "FRAME", "LOST", "PUSHED", "TEXT", "Block", "Journal", "Reading", "Record",
+    "CLOCK", "DISCONNECTED", "EVENT", "FRAME", "KEYS", "LOST", "PUSHED", "TEXT", "UPSTOX", "Block", "Journal",
+    "Reading", "Record", "first_block",
 ]  # fmt: skip
 
-FRAME, TEXT, EVENT, DISCONNECTED, CLOCK, LOST, PUSHED = range(1, 8)
+FRAME, TEXT, EVENT, DISCONNECTED, CLOCK, LOST, PUSHED, UPSTOX, KEYS = range(1, 10)
 """What a record is; the meanings stand in docs/journal.md. Readers step over kinds that they do not know."""
 
 # Lengths of the format: the longest header, a block's header, the trailer.
@@ -186,18 +187,18 @@ class Journal:
 class Reading:
     """One pass over journals, merged by receive time, from the first records that are not before `start_ns`.
 
-    `damaged` counts the blocks that were stepped over because their bytes are not what was written.
+    `damaged` counts the blocks that were stepped over because their bytes are not what was written. `decoder` reads
+    Upstox's messages for an engine.
     """
 
-    def __init__(self, journals: Sequence[Journal], start_ns: int | None = None) -> None:
+    def __init__(
+        self, journals: Sequence[Journal], start_ns: int | None = None, decoder: UpstoxDecoder | None = None
+    ) -> None:
         self._journals = journals
-        self._cursor = JournalCursor(len(journals), start_ns)
+        self._cursor = JournalCursor(len(journals), start_ns, decoder)
         self._damaged = 0
         # A clock can be set back, so that times in a file need not rise: the first block that reaches the start.
-        self._blocks = [
-            iter([number for number, block in enumerate(journal.blocks)][_skipped(journal, start_ns) :])
-            for journal in journals
-        ]
+        self._blocks = [iter(range(first_block(journal, start_ns), len(journal.blocks))) for journal in journals]
 
     @property
     def damaged(self) -> int:
@@ -226,10 +227,16 @@ class Reading:
         ]
 
     def into(self, engine: Engine, until_ns: int | None = None) -> int:
-        """Applies all records before `until_ns` to an engine, and gives how many; no object is made of any."""
+        """Applies all records before `until_ns` to an engine, and gives how many; no object is made of any.
+
+        Raises StoreError where two brokers' messages meet, or two instruments with one token.
+        """
         records = 0
         while (time := self.next_ns()) is not None and (until_ns is None or time < until_ns):
-            records += engine.replay(self._cursor, until_ns)
+            try:
+                records += engine.replay(self._cursor, until_ns)
+            except ValueError as error:
+                raise StoreError(f"journals that cannot be replayed as one: {error}") from None
         return records
 
     def __iter__(self) -> Iterator[Record]:
@@ -237,8 +244,8 @@ class Reading:
             yield from records
 
 
-def _skipped(journal: Journal, start_ns: int | None) -> int:
-    """How many blocks lie before a time as a whole."""
+def first_block(journal: Journal, start_ns: int | None) -> int:
+    """The number of the first block that does not lie before a time as a whole."""
     if start_ns is None:
         return 0
     return next((n for n, block in enumerate(journal.blocks) if block.last_ns >= start_ns), len(journal.blocks))

@@ -24,10 +24,12 @@ from tickloom._core import JournalWriter
 from tickloom.errors import StoreError
 from tickloom.masks import masked
 from tickloom.sources.journal import BLOCK, CLOCK, DISCONNECTED, EVENT, PUSHED, TEXT, Block, Journal
+from tickloom.sources.keyed import speaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tickloom._core import UpstoxDecoder
     from tickloom.sources.pushed import PushedTicks
 
 __all__ = ["Recorder"]
@@ -43,8 +45,11 @@ _DOWN = frozenset({"disconnected", "waiting", "stopped", "authentication_failed"
 class _Writer:
     """The file, and the thread that writes it. Knows nothing of the recorder, so that one nobody has any more ends."""
 
-    def __init__(self, path: str, pending: JournalWriter, sync: str, interval: float, source: str, *, append: bool):
+    def __init__(
+        self, path: str, pending: JournalWriter, sync: str, interval: float, source: str, *, append: bool, speaks: str
+    ) -> None:
         self.path = path
+        self._speaks = speaks
         self.pending = pending
         self.strict = sync == "strict"
         self.interval = interval
@@ -76,6 +81,8 @@ class _Writer:
                 raise StoreError(msg) from None
             if os.fstat(file).st_size:
                 with Journal(self.path) as before:
+                    if (spoke := speaks(before)) not in {None, self._speaks}:
+                        raise StoreError(f"a journal of other messages ({spoke}) cannot be gone on with: {self.path}")
                     self._blocks, offset = list(before.blocks), before.end
                 # The index goes, and what a crash left half written: both lie behind the last whole block.
                 os.ftruncate(file, offset)
@@ -198,10 +205,12 @@ class Recorder:
     in one go. Neither makes the caller wait: `flush` does. `append` goes on with an existing journal. What waits is
     held in at most `max_buffer` bytes; beyond, when the disk does not keep up, records are dropped, counted, and a
     record in the journal says how many. Any thread may write. Values of credentials that a text or an event names
-    are masked, as in ``access_token=***``.
+    are masked, as in ``access_token=***``. `decoder` is that of a source whose frames are Upstox's (`Upstox.decoder`):
+    the keys of its instruments go into the journal.
 
-    Raises FileExistsError without `append` if there is a file, StoreError if another recorder writes it or it is no
-    journal, ValueError for a wrong option. What is not closed is closed when the interpreter ends.
+    Raises FileExistsError without `append` if there is a file, StoreError if another recorder writes it, it is no
+    journal or has another broker's messages, ValueError for a wrong option. What is not closed is closed when the
+    interpreter ends.
     """
 
     write_frame: Callable[..., Any]
@@ -216,6 +225,7 @@ class Recorder:
         source: str = "",
         append: bool = False,
         max_buffer: int = 256 << 20,
+        decoder: UpstoxDecoder | None = None,
     ) -> None:
         if sync not in {"interval", "strict"}:
             msg = f"sync must be one of 'interval', 'strict': {sync!r}"
@@ -224,8 +234,12 @@ class Recorder:
             msg = f"interval must lie between 0.001 and 3600 seconds: {interval}"
             raise ValueError(msg)
         self.path = os.fspath(path)
-        self._pending = JournalWriter(max_buffer)
-        self._writer = _Writer(self.path, self._pending, sync, interval, source, append=append)
+        self.decoder = decoder
+        self._pending = JournalWriter(max_buffer, decoder)
+        self._writer = _Writer(
+            self.path, self._pending, sync, interval, source, append=append,
+            speaks="kite" if decoder is None else "upstox",
+        )  # fmt: skip
         # Also called when the interpreter ends, after the threads that are not daemons.
         self._end = weakref.finalize(self, self._writer.close)
         self.write_frame = self._append_and_wake if sync == "strict" else self._pending.append

@@ -8,9 +8,27 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from tickloom._core import UpstoxDecoder
+from tickloom.errors import StoreError
 from tickloom.model import to_ns
-from tickloom.sources.journal import CLOCK, DISCONNECTED, EVENT, FRAME, LOST, PUSHED, TEXT, Journal, Reading, Record
+from tickloom.sources.journal import (
+    CLOCK,
+    DISCONNECTED,
+    EVENT,
+    FRAME,
+    KEYS,
+    LOST,
+    PUSHED,
+    TEXT,
+    UPSTOX,
+    Journal,
+    Reading,
+    Record,
+    first_block,
+)  # fmt: skip
+from tickloom.sources.keyed import keys_at, one_broker
 from tickloom.sources.pushed import PushedTicks
+from tickloom.sources.upstox_wire import MODES
 from tickloom.sources.wanted import Wanted
 from tickloom.ticker.messages import ConnectionEvent
 
@@ -41,10 +59,14 @@ class Replay(Wanted):
     by name; subscriptions filter nothing, everything recorded is delivered. Of several journals with times alike,
     the one named first comes first, and connections are numbered on by 256 from journal to journal.
 
+    Of Upstox's messages (docs/upstox.md) the journal has the instrument keys: they are in `symbols` too, and names may
+    be mapped to them. `decoder` knows their tokens; it serves one engine at a time, and begins anew with each pass.
+
     Quiet bars close when they did in the recorded run, whose clock is in the journal. One without a clock, as
     `tickloom record` makes it, tells its receive times instead, four times a second.
 
-    `run` may be called again, from the start. Raises StoreError for what is no journal, OSError for no file.
+    `run` may be called again, from the start. Raises StoreError for what is no journal and for journals of two
+    brokers, OSError for no file, ValueError for a wrong option.
     """
 
     name = "replay"
@@ -57,7 +79,7 @@ class Replay(Wanted):
         speed: float | None = 1.0,
         start: int | datetime | None = None,
         end: int | datetime | None = None,
-        symbols: Mapping[str, int] | None = None,
+        symbols: Mapping[str, int | str] | None = None,
     ) -> None:
         if speed is not None and not 0 < speed <= 1e9:
             msg = f"speed must be None or above 0, at most 1e9: {speed}"
@@ -68,10 +90,15 @@ class Replay(Wanted):
             raise ValueError(msg)
         super().__init__()
         self.speed = speed
-        self.symbols = dict(symbols or {})
         self._start = _ns(start)
         self._end = _ns(end)
         self._journals = [Journal(path) for path in paths]
+        self.decoder = UpstoxDecoder() if one_broker(self._journals) == "upstox" else None
+        """What an engine reads Upstox's messages with; None for other journals."""
+        for journal in self._journals if self.decoder is not None else ():
+            for record in keys_at(journal, len(journal.blocks) - 1):
+                self._learn(record)
+        self.symbols = self._named(symbols or {})
         self._seek: int | None = None
         self._reading: Reading | None = None
         self._now = 0
@@ -106,7 +133,7 @@ class Replay(Wanted):
         while True:
             self._seek = None
             self._told = 0
-            self._reading = Reading(self._journals, at)
+            self._reading = self._read(at)
             await self._pass(sink, self._reading)
             at = self._seek
             if at is None:
@@ -116,9 +143,10 @@ class Replay(Wanted):
         """Applies the records before `until` to an engine flat out, and gives how many. A second call goes on.
 
         Frames, lost connections and recorded clocks reach the engine as they did; no Python object is made of any.
+        Raises StoreError where two brokers' messages meet, or two instruments with one token.
         """
         if self._reading is None:
-            self._reading = Reading(self._journals, self._start)
+            self._reading = self._read(self._start)
         ends = [end for end in (_ns(until), self._end) if end is not None]
         return self._reading.into(engine, min(ends, default=None))
 
@@ -145,6 +173,34 @@ class Replay(Wanted):
     def _sought(self) -> bool:
         return self._seek is not None
 
+    @property
+    def modes(self) -> Sequence[str]:
+        """The modes that a feed may subscribe in: those of the broker whose messages were recorded."""
+        return super().modes if self.decoder is None else MODES
+
+    def _read(self, start_ns: int | None) -> Reading:
+        """A pass from a time on. Nothing is known of any instrument but its key."""
+        if self.decoder is not None:
+            self.decoder.forget()
+            for journal in self._journals:
+                for record in keys_at(journal, first_block(journal, start_ns)):
+                    self._learn(record)
+        return Reading(self._journals, start_ns, self.decoder)
+
+    def _learn(self, record: bytes) -> None:
+        try:
+            if self.decoder is not None:
+                self.decoder.load(record)
+        except ValueError as error:
+            raise StoreError(f"journals that cannot be replayed as one: {error}") from None
+
+    def _named(self, names: Mapping[str, int | str]) -> dict[str, int]:
+        tokens = {} if self.decoder is None else self.decoder.tokens()
+        for named in names.values():
+            if isinstance(named, str) and named not in tokens:
+                raise ValueError(f"no such instrument key in the journal: {named}")
+        return tokens | {name: tokens[named] if isinstance(named, str) else named for name, named in names.items()}
+
     async def _pass(self, sink: Sink, reading: Reading) -> None:
         began = turned = time.monotonic()
         first: int | None = None
@@ -165,8 +221,10 @@ class Replay(Wanted):
 
     def _deliver(self, sink: Sink, record: Record) -> None:
         kind, self._now, connection, payload = record
-        if kind in {FRAME, PUSHED}:
-            if kind == FRAME:
+        if kind in {FRAME, UPSTOX, PUSHED}:
+            if kind != PUSHED:
+                if (kind == UPSTOX) != (self.decoder is not None):
+                    raise StoreError("messages of Kite's and of Upstox's cannot be replayed as one")
                 sink.on_frame(payload, record.received_ns, connection)
             else:
                 sink.on_ticks(PushedTicks.from_bytes(payload, record.received_ns), connection)
@@ -175,6 +233,8 @@ class Replay(Wanted):
                 self._tell(sink, self._now)
         elif kind == CLOCK:
             self._tell(sink, self._now)
+        elif kind == KEYS:
+            self._learn(payload)
         elif kind == TEXT:
             sink.on_text(payload.decode("utf-8", "surrogatepass"), record.received_ns, connection)
         elif kind in {EVENT, DISCONNECTED} and (event := _event(payload, connection)) is not None:

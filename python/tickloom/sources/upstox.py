@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tickloom._core import UpstoxDecoder, parse_upstox
 from tickloom.errors import DecodeError, SubscriptionLimit
+from tickloom.sources.tunnel import check_proxy
 from tickloom.sources.upstox_login import authorize
 from tickloom.sources.upstox_wire import MARKET_INFO, MODES, STATUSES, Keys, Requests
 from tickloom.ticker.client import TickerClient
@@ -36,13 +37,14 @@ _KEY = "user"
 class _Dialect(Requests):
     """How Upstox is spoken to, the address included."""
 
-    def __init__(self, keys: Keys, url: str) -> None:
+    def __init__(self, keys: Keys, url: str, proxy: str | None) -> None:
         super().__init__(keys)
         self._url = url
+        self._proxy = proxy
 
     async def address(self, base: str, credentials: Credentials, tls: ssl.SSLContext | None, patience: float) -> str:  # noqa: ARG002 - the broker is asked instead
         """Asks the broker: an address is good for one connection."""
-        return await authorize(self._url, credentials.access_token, tls, patience)
+        return await authorize(self._url, credentials.access_token, tls, patience, self._proxy)
 
 
 class Upstox:
@@ -51,7 +53,7 @@ class Upstox:
     Instruments are subscribed by key, ``feed.subscribe("NSE_EQ|INE002A01018")``, or by a name that `symbols` maps to
     one; `keys` gives and keeps the tokens that stand for them. Modes are ltpc, option_greeks, full and full_d30; only
     full and full_d30 have all that candles need. `limits` replaces entries of `LIMITS`, `connections` is how many
-    the account may have. `token_provider`, `settings` and `ssl_context` are as in `Kite`, but there is no proxy.
+    the account may have. `token_provider`, `settings` and `ssl_context` are as in `Kite`; a proxy must be an HTTP one.
     Ticks are expected while the broker says that a segment is open, or `market_open` does.
     Neither the token nor the address that it buys is shown by any method, repr, log or error. Raises ValueError for
     what cannot be used.
@@ -85,7 +87,7 @@ class Upstox:
             max_tokens=max(alone for alone, _ in self.limits.values()), max_connections=connections
         )  # fmt: skip
         if settings.proxy is not None:
-            raise ValueError("there is no proxy for Upstox: leave Settings.proxy out")
+            check_proxy(settings.proxy)
         self.keys = Keys(symbols)
         self.symbols = self.keys
         self.decoder = self.keys.decoder
@@ -102,7 +104,7 @@ class Upstox:
             ssl_context=ssl_context,
             market_open=market_open or self._is_open,
             clock=self.clock,
-            dialect=_Dialect(self.keys, url),
+            dialect=_Dialect(self.keys, url, settings.proxy),
         )
         self._wanted: dict[int, str] = {}
 

@@ -12,15 +12,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import ssl
 import time
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tickloom.sources.tunnel import tunnel
 from tickloom.ticker.dial import in_thread, seconds
 from tickloom.ticker.failures import Failure, Kind, Refused, from_status
-
-if TYPE_CHECKING:
-    import ssl
 
 __all__ = ["authorize", "check"]
 
@@ -28,12 +26,15 @@ __all__ = ["authorize", "check"]
 _LARGEST = 64 * 1024
 
 
-async def authorize(url: str, access_token: str, tls: ssl.SSLContext | None, patience: float) -> str:
-    """The address to connect to. `url` is the https:// (or, on this machine, http://) one that is asked.
+async def authorize(
+    url: str, access_token: str, tls: ssl.SSLContext | None, patience: float, proxy: str | None = None
+) -> str:
+    """The address to connect to. `url` is the https:// (or, on this machine, http://) one that is asked, through a
+    tunnel of the `proxy` if there is one: the token and the answer are inside of the TLS with the broker.
 
     Raises `Refused` with what the broker answered, or OSError if it could not be asked within `patience` seconds.
     """
-    status, wish, body = await in_thread(lambda: _get(url, access_token, tls, patience), "tickloom-authorize")
+    status, wish, body = await in_thread(lambda: _get(url, access_token, tls, patience, proxy), "tickloom-authorize")
     if status != 200:
         raise Refused(from_status(status, wish))
     try:
@@ -63,15 +64,27 @@ def check(address: str, asked: str) -> str:
     return address
 
 
-def _get(url: str, access_token: str, tls: ssl.SSLContext | None, patience: float) -> tuple[int, float | None, bytes]:
+def _connection(url: str, tls: ssl.SSLContext | None, patience: float, proxy: str | None) -> http.client.HTTPConnection:
     parts = urlsplit(url)
-    host, end = parts.hostname or "", time.monotonic() + patience
+    host = parts.hostname or ""
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
+        tls = tls or ssl.create_default_context()
         connection = http.client.HTTPSConnection(host, parts.port, timeout=patience, context=tls)
     else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=patience)
-    with contextlib.closing(connection):
+        tls, connection = None, http.client.HTTPConnection(host, parts.port, timeout=patience)
+    if proxy is not None:
+        # For http:// too: one way, and the one that the WebSocket goes.
+        through = tunnel(proxy, host, connection.port, patience)
+        connection.sock = through if tls is None else tls.wrap_socket(through, server_hostname=host)
+    return connection
+
+
+def _get(
+    url: str, access_token: str, tls: ssl.SSLContext | None, patience: float, proxy: str | None
+) -> tuple[int, float | None, bytes]:
+    parts, end = urlsplit(url), time.monotonic() + patience
+    with contextlib.closing(_connection(url, tls, patience, proxy)) as connection:
         try:
             path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
             connection.request(

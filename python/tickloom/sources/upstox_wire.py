@@ -135,7 +135,7 @@ class Requests:
         return [self._request("change_mode", tokens, mode)]
 
     def unsubscribe(self, tokens: Sequence[int]) -> list[str]:
-        """One request."""
+        """One request, without a mode, as the broker's own client sends it."""
         return [self._request("unsub", tokens, None)]
 
     def is_tick(self, frame: bytes) -> bool:
@@ -152,7 +152,8 @@ class Requests:
             token = self._keys.find(feed["key"])
             if token is not None:
                 mode = _MODE_OF_NUMBER.get(feed.get("requestMode", 0), _MODE_OF_KIND.get(feed["kind"]))
-                # An index has neither depth nor Greeks: whatever was asked for, it says less.
+                # An index has neither depth nor Greeks: whatever was asked for, it says less. In mode full captured
+                # messages say full_d5; what they say in full_d30 and option_greeks nobody has shown.
                 yield None if feed["kind"] == "index" or token & 0xFF == 9 else mode, token
 
     def _request(self, method: str, tokens: Sequence[int], mode: str | None) -> str:

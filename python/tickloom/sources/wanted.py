@@ -19,10 +19,15 @@ class Wanted:
         # Replaced, not changed: any thread may be reading it.
         self._wanted: dict[int, str] = {}
 
+    @property
+    def modes(self) -> Sequence[str]:
+        """The modes that there are."""
+        return MODES
+
     def subscribe(self, tokens: Sequence[int], mode: str) -> None:
         """Wants these in this mode. Raises ValueError for a mode that is none."""
-        if mode not in MODES:
-            msg = f"mode must be one of {', '.join(MODES)}: {mode!r}"
+        if mode not in self.modes:
+            msg = f"mode must be one of {', '.join(self.modes)}: {mode!r}"
             raise ValueError(msg)
         self._wanted = {**self._wanted, **dict.fromkeys(tokens, mode)}
 

@@ -18,6 +18,7 @@
 mod block;
 mod crc;
 mod file;
+mod keys;
 mod pending;
 mod stream;
 
@@ -28,12 +29,13 @@ use crate::units::Ns;
 pub use block::{BlockHeader, MAX_PAYLOAD, MAX_RAW, Raw};
 pub use crc::crc32c;
 pub use file::{FileHeader, IndexEntry, TRAILER, file_header, footer, index, trailer};
+pub use keys::{begins_anew, keys};
 pub use pending::{Counts, Pending};
 pub use stream::{Merge, Pick, Stream};
 
 /// What a record is. Readers step over kinds that they do not know.
 pub mod kind {
-    /// One binary message, as it came.
+    /// One binary message of Kite's, as it came.
     pub const FRAME: u8 = 1;
     /// One text message, as it came.
     pub const TEXT: u8 = 2;
@@ -47,6 +49,10 @@ pub mod kind {
     pub const LOST: u8 = 6;
     /// Ticks that a source pushed, 40 bytes each.
     pub const PUSHED: u8 = 7;
+    /// One binary message of Upstox's, as it came.
+    pub const UPSTOX: u8 = 8;
+    /// Keys by which the messages behind it name instruments, and the tokens that stand for them.
+    pub const KEYS: u8 = 9;
 }
 
 /// One thing that came, and when.

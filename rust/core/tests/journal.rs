@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tickloom_core::journal::{
     BlockHeader, Fault, FileHeader, IndexEntry, MAX_PAYLOAD, Merge, Pending, Pick, Raw, Record, Stream,
-    crc32c, file_header, footer, index, kind, trailer,
+    begins_anew, crc32c, file_header, footer, index, keys, kind, trailer,
 };
 
 type Owned = (u8, u8, i64, Vec<u8>);
@@ -240,7 +240,104 @@ fn what_does_not_fit_is_counted_and_told() {
     assert!(pending.is_empty());
 }
 
+fn taken(pending: &mut Pending) -> Vec<Owned> {
+    let mut found = Vec::new();
+    while let Some(block) = pending.take(true) {
+        let mut out = Vec::new();
+        block.seal(&mut out);
+        found.extend(read(&out).unwrap());
+    }
+    found
+}
+
+#[test]
+fn more_keys_than_a_record_holds_come_back_from_several() {
+    let mut pending = Pending::new(1 << 18, usize::MAX).keyed();
+    let key = |n: u32| format!("NSE_FO|{n:>0100}").into_bytes();
+    for n in 0..30_000 {
+        pending.learn(&key(n), n << 8);
+    }
+    // What no length field holds is left out.
+    pending.learn(&vec![b'x'; 1 << 16], 7);
+    // With the longest record behind it no block is longer than a reader takes.
+    let longest = vec![3; MAX_PAYLOAD];
+    let record = Record {
+        kind: kind::UPSTOX,
+        connection: 1,
+        time: 9,
+        payload: &longest,
+    };
+    assert!(pending.push(&record));
+    let found = taken(&mut pending);
+    assert_eq!(found.last(), Some(&owned(record)));
+    let said: Vec<_> = found[..found.len() - 1].iter().collect();
+    assert!(said.len() > 2);
+    assert!(said.iter().all(|record| (record.0, record.2) == (kind::KEYS, 9)));
+    let fresh: Vec<_> = said.iter().map(|record| begins_anew(&record.3)).collect();
+    assert_eq!(fresh.iter().filter(|anew| **anew).count(), 1);
+    assert!(fresh[0]);
+    let told: Vec<_> = said.iter().flat_map(|record| keys(&record.3).unwrap()).collect();
+    assert_eq!(told.len(), 30_000);
+    assert!((0..).zip(&told).all(|(n, told)| *told == (&key(n)[..], n << 8)));
+    assert_eq!(pending.counts().taken, 1);
+}
+
+#[test]
+fn all_keys_are_said_again_after_so_many_blocks() {
+    // Every record is a block of its own.
+    let mut pending = Pending::new(1, usize::MAX).keyed();
+    for token in 0..3 {
+        pending.learn(b"NSE_EQ|INE009A01021", token);
+    }
+    for time in 0..300 {
+        assert!(pending.push(&Record {
+            kind: kind::UPSTOX,
+            connection: 0,
+            time,
+            payload: &[7; 400],
+        }));
+    }
+    let found = taken(&mut pending);
+    let said: Vec<_> = found.iter().filter(|record| record.0 == kind::KEYS).collect();
+    assert_eq!(said.len(), 300 / 64 + 1);
+    assert!(said.iter().all(|record| keys(&record.3).unwrap().len() == 3));
+    assert_eq!(pending.counts().taken, 300);
+}
+
 proptest! {
+    #[test]
+    fn any_bytes_are_keys_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Some(found) = keys(&bytes) {
+            let length: usize = found.iter().map(|(key, _)| key.len() + 6).sum();
+            prop_assert_eq!(length + 4, bytes.len());
+        }
+        let _ = begins_anew(&bytes);
+    }
+
+    #[test]
+    fn whoever_begins_at_keys_that_begin_anew_knows_all_that_come(
+        records in records(), learned in prop::collection::vec(0..400_usize, 0..40), target in 1..400_usize,
+    ) {
+        let mut pending = Pending::new(target, usize::MAX).keyed();
+        let kept: Vec<_> = records.into_iter().filter(|record| record.0 != kind::KEYS).cycle().take(400).collect();
+        for (n, record) in kept.iter().enumerate() {
+            for (token, _) in learned.iter().enumerate().filter(|(_, at)| **at == n) {
+                pending.learn(token.to_string().as_bytes(), token as u32);
+            }
+            prop_assert!(pending.push(&borrowed(record)));
+        }
+        let found = taken(&mut pending);
+        prop_assert_eq!(found.iter().filter(|record| record.0 != kind::KEYS).count(), kept.len());
+        prop_assert_eq!(pending.counts().taken, kept.len() as u64);
+        for start in (0..found.len()).filter(|n| found[*n].0 == kind::KEYS && begins_anew(&found[*n].3)) {
+            let said = found[start..].iter().filter(|record| record.0 == kind::KEYS);
+            let mut tokens: Vec<_> = said.flat_map(|record| keys(&record.3).unwrap()).map(|(_, token)| token).collect();
+            tokens.sort_unstable();
+            tokens.dedup();
+            prop_assert_eq!(tokens.len(), if kept.is_empty() { 0 } else { learned.len() });
+        }
+    }
+
     #[test]
     fn every_record_comes_back(records in records()) {
         prop_assert_eq!(read(&sealed(&records)).unwrap(), records);

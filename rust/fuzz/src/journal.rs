@@ -2,7 +2,7 @@
 
 use tickloom_core::journal::{
     BlockHeader, FileHeader, IndexEntry, Merge, Pending, Pick, Record, Stream, file_header, footer, index,
-    trailer,
+    keys, trailer,
 };
 
 /// As many records as one input makes. Each may become a block with a header, an entry of the index and so some thirty
@@ -44,6 +44,7 @@ fn foreign(bytes: &[u8]) {
                 let stream = &mut merge.streams[journal];
                 let record = stream.peek().expect("it was picked");
                 assert_eq!(record.time, time);
+                let _ = keys(record.payload);
                 stream.step();
             }
             Pick::End => break,

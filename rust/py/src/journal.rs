@@ -1,20 +1,23 @@
 //! Journals: argument mapping around `tickloom_core::journal`. The files are Python's.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyBytes;
-use tickloom_core::engine::Pushed;
+use tickloom_core::engine::{Engine, Pushed};
 use tickloom_core::journal::{
     BlockHeader, Fault, FileHeader, IndexEntry, Merge, Pending, Pick, Record, file_header, footer, index,
     kind, trailer,
 };
+use tickloom_core::tick::upstox::Known;
 
 use crate::batch::FrameOwner;
 use crate::engine::PyEngine;
 use crate::options;
+use crate::upstox::{self, UpstoxDecoder};
 
 /// Big enough to pack well, small enough to be read back from the processor's cache.
 const BLOCK: usize = 256 << 10;
@@ -39,19 +42,46 @@ type Entry = (u64, i64, i64, u32, u32);
 #[pyclass(frozen, module = "tickloom")]
 pub struct JournalWriter {
     pending: Mutex<Pending>,
+    keyed: Option<Keyed>,
+}
+
+/// Of whom messages name instruments by key, and how many of its keys were taken.
+struct Keyed {
+    decoder: Py<UpstoxDecoder>,
+    taken: AtomicUsize,
+}
+
+impl Keyed {
+    /// Under the lock of `pending`.
+    fn learn(&self, pending: &mut Pending) {
+        let known = self.decoder.get().known();
+        let taken = self.taken.swap(known.rows.len(), Ordering::Relaxed);
+        if taken < known.rows.len() {
+            for (key, token) in known.keys().skip(taken) {
+                pending.learn(key, token);
+            }
+        }
+    }
 }
 
 #[pymethods]
 impl JournalWriter {
     #[new]
-    #[pyo3(signature = (max_buffer=268_435_456))]
-    fn new(max_buffer: usize) -> Self {
+    #[pyo3(signature = (max_buffer=268_435_456, decoder=None))]
+    fn new(max_buffer: usize, decoder: Option<Py<UpstoxDecoder>>) -> Self {
+        let pending = Pending::new(BLOCK, max_buffer);
+        let keyed = decoder.map(|decoder| Keyed {
+            decoder,
+            taken: AtomicUsize::new(0),
+        });
         Self {
-            pending: Mutex::new(Pending::new(BLOCK, max_buffer)),
+            pending: Mutex::new(if keyed.is_some() { pending.keyed() } else { pending }),
+            keyed,
         }
     }
 
-    /// Adds a record. True if it is the first that waits.
+    /// Adds a record. True if it is the first that waits. With a decoder a frame is a message of Upstox's, and the
+    /// keys that the decoder knows are written before it.
     #[pyo3(signature = (payload, received_ns, connection=0, kind=1))]
     fn append(
         &self,
@@ -64,6 +94,13 @@ impl JournalWriter {
         let payload = FrameOwner::new(payload)?;
         let mut pending = held(py, &self.pending);
         let was_empty = pending.is_empty();
+        let kind = match &self.keyed {
+            Some(keyed) if kind == kind::FRAME => {
+                keyed.learn(&mut pending);
+                kind::UPSTOX
+            }
+            _ => kind,
+        };
         pending.push(&Record {
             kind,
             connection,
@@ -144,6 +181,7 @@ const QUIET: Line = Line {
 #[pyclass(frozen, module = "tickloom")]
 pub struct JournalCursor {
     merge: Mutex<Merge>,
+    decoder: Option<Py<UpstoxDecoder>>,
     /// By journal and connection, as far as it was replayed into an engine.
     lines: Mutex<Vec<[Line; 256]>>,
 }
@@ -151,10 +189,11 @@ pub struct JournalCursor {
 #[pymethods]
 impl JournalCursor {
     #[new]
-    #[pyo3(signature = (journals, start_ns=None))]
-    fn new(journals: usize, start_ns: Option<i64>) -> Self {
+    #[pyo3(signature = (journals, start_ns=None, decoder=None))]
+    fn new(journals: usize, start_ns: Option<i64>, decoder: Option<Py<UpstoxDecoder>>) -> Self {
         Self {
             merge: Mutex::new(Merge::new(journals, start_ns)),
+            decoder,
             lines: Mutex::new(vec![[QUIET; 256]; journals]),
         }
     }
@@ -258,16 +297,23 @@ impl JournalCursor {
 
 #[pymethods]
 impl PyEngine {
-    /// Applies what a cursor has, up to `until_ns`, and gives the number of records: frames, pushed ticks, lost
-    /// connections (R13) and the clock (R25). It comes back when the cursor wants a block; other Python threads run meanwhile.
+    /// Applies what a cursor has, up to `until_ns`, and gives the number of records: frames, messages of Upstox's, pushed
+    /// ticks, lost connections (R13) and the clock (R25). It comes back when the cursor wants a block; other Python threads
+    /// run meanwhile. Raises ValueError for keys that cannot be, and for Kite's frames among Upstox's messages.
     #[pyo3(signature = (cursor, until_ns=None))]
-    fn replay(&self, py: Python<'_>, cursor: &Bound<'_, JournalCursor>, until_ns: Option<i64>) -> u64 {
+    fn replay(
+        &self,
+        py: Python<'_>,
+        cursor: &Bound<'_, JournalCursor>,
+        until_ns: Option<i64>,
+    ) -> PyResult<u64> {
         let cursor = cursor.get();
         let until = until_ns.unwrap_or(i64::MAX);
         py.detach(|| {
             let mut merge = cursor.merge.lock().unwrap_or_else(PoisonError::into_inner);
             let mut lines = cursor.lines.lock().unwrap_or_else(PoisonError::into_inner);
             let mut engine = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = cursor.decoder.as_ref().map(|decoder| decoder.get().known());
             let mut records = 0;
             while let Pick::Record(journal, time) = merge.pick() {
                 if time >= until && until_ns.is_some() {
@@ -277,46 +323,60 @@ impl PyEngine {
                 let record = stream.peek();
                 if let Some(record) = record.filter(|_| options::instant("received_ns", time).is_ok()) {
                     let line = &mut lines[journal][usize::from(record.connection)];
-                    match record.kind {
-                        kind::FRAME => {
-                            *line = Line {
-                                heard: time,
-                                lost: false,
-                            };
-                            // A frame that cannot be read is counted by the engine.
-                            let _ = engine.apply(record.payload, time);
-                        }
-                        kind::PUSHED => {
-                            *line = Line {
-                                heard: time,
-                                lost: false,
-                            };
-                            for (token, tick) in Pushed::recorded(record.payload, time) {
-                                // The feed that recorded it left out the same ones.
-                                let _ = engine.push(token, &tick);
-                            }
-                        }
-                        kind::TEXT => {
-                            *line = Line {
-                                heard: time,
-                                lost: false,
-                            }
-                        }
-                        // The line was dead since the last thing that came over it, not since somebody noticed.
-                        kind::DISCONNECTED | kind::LOST if !line.lost => {
-                            line.lost = true;
-                            engine.disconnected(time.min(line.heard));
-                        }
-                        kind::CLOCK => {
-                            engine.advance(time);
-                        }
-                        _ => {}
-                    }
+                    one(&mut engine, known.as_deref_mut(), line, &record)?;
                 }
                 stream.step();
                 records += 1;
             }
-            records
+            Ok(records)
         })
+        .map_err(PyValueError::new_err::<String>)
     }
+}
+
+/// Applies one record; says what is wrong with it if nothing behind it can be right.
+#[inline]
+fn one(
+    engine: &mut Engine,
+    known: Option<&mut Known>,
+    line: &mut Line,
+    record: &Record<'_>,
+) -> Result<(), String> {
+    let &Record { time, payload, .. } = record;
+    if matches!(
+        record.kind,
+        kind::FRAME | kind::UPSTOX | kind::PUSHED | kind::TEXT
+    ) {
+        *line = Line {
+            heard: time,
+            lost: false,
+        };
+    }
+    match (record.kind, known) {
+        (kind::FRAME, Some(_)) => return Err("a frame of Kite's among messages of Upstox's".into()),
+        (kind::FRAME, None) => {
+            // A frame that cannot be read is counted by the engine.
+            let _ = engine.apply(payload, time);
+        }
+        (kind::UPSTOX, Some(known)) => {
+            let _ = engine.apply_upstox(known, payload, time);
+        }
+        (kind::KEYS, Some(known)) => upstox::load(known, payload)?,
+        (kind::PUSHED, _) => {
+            for (token, tick) in Pushed::recorded(payload, time) {
+                // The feed that recorded it left out the same ones.
+                let _ = engine.push(token, &tick);
+            }
+        }
+        // The line was dead since the last thing that came over it, not since somebody noticed.
+        (kind::DISCONNECTED | kind::LOST, _) if !line.lost => {
+            line.lost = true;
+            engine.disconnected(time.min(line.heard));
+        }
+        (kind::CLOCK, _) => {
+            engine.advance(time);
+        }
+        _ => {}
+    }
+    Ok(())
 }

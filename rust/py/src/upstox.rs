@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
+use tickloom_core::journal;
 use tickloom_core::tick::upstox::{KeyError, Known};
 use tickloom_core::wire::kite::census;
 use tickloom_core::wire::upstox::{Feed, Kind, has, kind, message};
@@ -41,6 +42,17 @@ impl UpstoxDecoder {
         })
     }
 
+    /// Tracks what a journal's record of keys says; a key that has a token keeps it. Raises ValueError if a token
+    /// belongs to another key, or for bytes that are no such record.
+    fn load(&self, record: &[u8]) -> PyResult<()> {
+        load(&mut self.known(), record).map_err(PyValueError::new_err::<String>)
+    }
+
+    /// Forgets what messages said, as before the first one; the keys stay.
+    fn forget(&self) {
+        self.known().forget();
+    }
+
     /// The token of each key, in the order in which they were tracked.
     fn tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tokens = PyDict::new(py);
@@ -61,9 +73,23 @@ impl UpstoxDecoder {
 
 impl UpstoxDecoder {
     /// Held only while the engine is, and by code that runs no Python.
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    pub fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tracks the keys of a journal's record; says what is wrong with it.
+pub fn load(known: &mut Known, record: &[u8]) -> Result<(), String> {
+    let keys = journal::keys(record).ok_or("a record of keys is damaged")?;
+    for (key, token) in keys {
+        if let Err(KeyError::Token(held)) = known.track(key, token) {
+            let key = String::from_utf8_lossy(key);
+            return Err(format!(
+                "token belongs to another instrument key than {key}: {held}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[pymethods]

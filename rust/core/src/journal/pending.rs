@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use super::keys::Keys;
 use super::{MAX_PAYLOAD, Raw, Record, kind};
 use crate::units::Ns;
 
-/// `offered = taken + pending + dropped`, always; records that say what was lost are not counted.
+/// `offered = taken + pending + dropped`, always; records that say what was lost, or keys, are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub offered: u64,
@@ -29,8 +30,10 @@ pub struct Pending {
     limit: usize,
     /// Dropped since the last record that was kept.
     lost: u64,
-    /// Records in `full` and `open` that tell of losses.
+    /// Records in `full` and `open` that tell of losses or keys.
     told: u64,
+    /// Of messages that name instruments by key.
+    keys: Option<Keys>,
     counts: Counts,
 }
 
@@ -47,7 +50,22 @@ impl Pending {
             limit,
             lost: 0,
             told: 0,
+            keys: None,
             counts: Counts::default(),
+        }
+    }
+
+    /// The messages name instruments by key: what is known of them stands in front of the first record.
+    #[must_use]
+    pub fn keyed(mut self) -> Self {
+        self.keys = Some(Keys::default());
+        self
+    }
+
+    /// Takes an instrument whose messages come from now on. What is not `keyed` has no use for it.
+    pub fn learn(&mut self, key: &[u8], token: u32) {
+        if let Some(keys) = &mut self.keys {
+            keys.learn(key, token);
         }
     }
 
@@ -86,11 +104,21 @@ impl Pending {
         if self.lost > 0 {
             self.tell(record.time);
         }
-        if !self.open.is_empty() && self.open.len() + record.payload.len() > self.target {
-            self.turn();
+        self.make_room(record.payload.len());
+        if let Some(keys) = &mut self.keys {
+            self.told += keys.say(&mut self.open, record.time);
+            self.make_room(record.payload.len());
         }
         self.open.push(record);
         true
+    }
+
+    /// Begins another block if this one would become too long.
+    #[inline]
+    fn make_room(&mut self, length: usize) {
+        if !self.open.is_empty() && self.open.len() + length > self.target {
+            self.turn();
+        }
     }
 
     #[cold]
@@ -112,6 +140,9 @@ impl Pending {
         let next = self.spare.take().unwrap_or_else(fresh);
         let done = mem::replace(&mut self.open, next);
         self.held += done.len();
+        if let Some(keys) = &mut self.keys {
+            keys.turned(done.len());
+        }
         self.full.push_back(done);
     }
 
@@ -122,7 +153,7 @@ impl Pending {
         }
         let block = self.full.pop_front()?;
         self.held -= block.len();
-        // Records of losses go out with the first blocks; which one of them is the same to the sums.
+        // Records of losses and keys go out with the first blocks; which one of them is the same to the sums.
         let told = self.told.min(u64::from(block.records));
         self.told -= told;
         self.counts.taken += u64::from(block.records) - told;

@@ -218,6 +218,16 @@ impl Known {
         Ok(())
     }
 
+    /// Forgets what messages said; the keys and their tokens stay.
+    pub fn forget(&mut self) {
+        for row in &mut self.rows {
+            *row = Carried {
+                token: row.token,
+                ..Carried::default()
+            };
+        }
+    }
+
     fn place(&mut self, row: usize) {
         let mask = self.places.len() - 1;
         let mut at = hash(&self.keys[row]) as usize & mask;
