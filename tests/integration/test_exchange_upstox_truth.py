@@ -12,7 +12,6 @@ from tickloom import Engine, Feed, Flags
 from tickloom.sources import Upstox
 from tickloom.sources.exchange import Exchange
 from tickloom.sources.simulator import Market
-
 from tickloom.ticker.settings import Settings
 
 SECOND = 1_000_000_000

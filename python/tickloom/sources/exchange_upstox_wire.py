@@ -13,7 +13,7 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-from tickloom.sources.exchange_protobuf import BYTES, DOUBLE, VARINT, chunk, double, integer, tag
+from tickloom.sources.exchange_protobuf import BYTES, DOUBLE, VARINT, chunk, double, integer, tag, varint
 from tickloom.sources.exchange_wire import INDEX_SEGMENT, BadRequest
 from tickloom.sources.upstox_wire import MODES
 
@@ -131,7 +131,8 @@ def message(kind: int, now_ms: int, feeds: Mapping[bytes, bytes], statuses: Mapp
     parts += [chunk(_B2, chunk(_B1, key) + chunk(_B2, feed)) for key, feed in feeds.items()]
     parts.append(integer(_V3, now_ms))
     if statuses:
-        entries = (chunk(_B1, name.encode()) + integer(_V2, status) for name, status in statuses.items())
+        # A map's value is written even if it is zero.
+        entries = (chunk(_B1, name.encode()) + _V2 + varint(status) for name, status in statuses.items())
         parts.append(chunk(_B4, b"".join(chunk(_B1, entry) for entry in entries)))
     return b"".join(parts)
 

@@ -177,7 +177,7 @@ class Upstox:
 class _Watching:
     """A sink in front of another, which sees what the broker says of the market."""
 
-    def __init__(self, sink: Sink, source: Upstox) -> None:
+    def __init__(self, sink: Sink | Timed, source: Upstox) -> None:
         self._frame = sink.on_frame
         self._source = source
         self.on_text = sink.on_text
