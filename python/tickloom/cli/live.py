@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from pathlib import Path
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from tickloom.feed import Feed, Status
-    from tickloom.sources.kite import Kite
-    from tickloom.sources.simulated import Simulator
+    from tickloom.sources.base import Source
 
 __all__ = ["command"]
 
@@ -93,6 +93,13 @@ class _Plain:
 @click.argument("instruments", nargs=-1, type=instrument)
 @click.option("--simulated", is_flag=True, help="A simulated exchange instead of the account's feed; needs no account.")
 @click.option(
+    "--broker",
+    default="kite",
+    show_default=True,
+    type=click.Choice(["kite", "upstox"]),
+    help="Whose protocol is spoken, simulated.",
+)
+@click.option(
     "--speed", default=60.0, show_default=True, type=click.FloatRange(min=0), help="Market seconds a second, simulated."
 )
 @options.mode
@@ -104,6 +111,7 @@ class _Plain:
 def command(
     instruments: tuple[tuple[int, str], ...],
     simulated: bool,
+    broker: str,
     speed: float,
     mode: str,
     interval: str,
@@ -121,38 +129,50 @@ def command(
     from tickloom.feed import Feed  # noqa: PLC0415 - `--help` needs no sockets
 
     shown = dict(instruments)
-    source: Kite | Simulator
-    if simulated:
-        source = simulator = _simulated(speed)
-        shown = shown or {token: name for name, token in simulator.symbols.items()}
-    elif shown:
-        source = options.account(file, url)
-    else:
-        raise click.UsageError("name an instrument: a token, or TOKEN=NAME")
-    try:
-        feed = Feed(source, intervals=[interval], record=record)
-        for token, name in shown.items():
-            feed.engine.track(token, name)
-        feed.subscribe(list(shown), mode=mode)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    console = options.terminal()
-    # What ends the process otherwise would leave the recording without its end.
-    signal.signal(signal.SIGTERM, _terminated)
-    with feed:
+    if broker != "kite" and not (simulated and mode == "full"):
+        raise click.UsageError("--broker is for --simulated, in mode full")
+    with contextlib.ExitStack() as opened:
+        source: Source
+        if simulated:
+            source, traded = _simulated(broker, speed, opened)
+            shown = shown or traded
+        elif shown:
+            source = options.account(file, url)
+        else:
+            raise click.UsageError("name an instrument: a token, or TOKEN=NAME")
         try:
-            follow(feed, shown, interval, console, seconds)
-        except KeyboardInterrupt:
-            raise SystemExit(128 + signal.SIGINT) from None
-        finally:
-            feed.stop()
-            finish(feed, shown, interval, console)
+            feed = Feed(source, intervals=[interval], record=record)
+            for token, name in shown.items():
+                feed.engine.track(token, name)
+            feed.subscribe(list(shown), mode=mode)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+        console = options.terminal()
+        # What ends the process otherwise would leave the recording without its end.
+        signal.signal(signal.SIGTERM, _terminated)
+        with feed:
+            try:
+                follow(feed, shown, interval, console, seconds)
+            except KeyboardInterrupt:
+                raise SystemExit(128 + signal.SIGINT) from None
+            finally:
+                feed.stop()
+                finish(feed, shown, interval, console)
 
 
-def _simulated(speed: float) -> Simulator:
-    from tickloom.sources.simulated import Simulator  # noqa: PLC0415 - `--help` needs no sockets
+def _simulated(broker: str, speed: float, opened: contextlib.ExitStack) -> tuple[Source, dict[int, str]]:
+    """The source of a made-up market, and the names of its tokens."""
+    if broker == "kite":
+        from tickloom.sources.simulated import Simulator  # noqa: PLC0415 - `--help` needs no sockets
 
-    return Simulator(instruments=50, speed=speed)
+        simulator = Simulator(instruments=50, speed=speed)
+        return simulator, {token: name for name, token in simulator.symbols.items()}
+    from tickloom.sources.exchange import Exchange  # noqa: PLC0415 - as above
+    from tickloom.sources.upstox import Upstox  # noqa: PLC0415 - as above
+
+    exchange = opened.enter_context(Exchange(50, speed=speed, broker="upstox", opens="subscription"))
+    source = Upstox("any token", url=exchange.url, symbols=exchange.keys)
+    return source, {source.symbols[name]: name for name in exchange.keys}
 
 
 def _terminated(number: int, _frame: object) -> None:

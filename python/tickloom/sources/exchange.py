@@ -118,6 +118,11 @@ class Exchange(Levers):
         return f"{scheme}://{host}:{self.port}{protocol.path}"
 
     @property
+    def broker(self) -> str:
+        """Whose protocol is spoken."""
+        return self._rules.broker
+
+    @property
     def instruments(self) -> list[MarketInstrument]:
         """The names that are traded, with their tokens."""
         return self._floor.market.instruments()
