@@ -18,7 +18,7 @@ from picows import WSInvalidStatusError, WSMsgType
 from tests.integration.certificates import self_signed
 from tests.integration.lines import Line, connect_to, play, until
 from tests.upstox_schema import FeedResponse
-from tickloom import Engine
+from tickloom import DecodeError, Engine
 from tickloom._core import UpstoxDecoder, parse_upstox
 from tickloom.sources.exchange import Exchange, Faults
 from tickloom.sources.exchange_upstox import AUTHORIZE
@@ -82,6 +82,14 @@ def test_an_address_is_had_for_a_token_and_at_one_place(token: str | None, path:
         assert (exchange.stats()["attempts"], exchange.stats()["refused"]) == (2, 1)
 
     with Exchange(4, broker="upstox", tokens={"user": TOKEN}) as exchange:
+        play(session(exchange))
+
+
+def test_any_token_will_do_but_none_will_not() -> None:
+    async def session(exchange: Exchange) -> None:
+        assert [(await ask(exchange, token))[0] for token in (None, "", "any")] == [401, 401, 200]
+
+    with Exchange(4, broker="upstox") as exchange:
         play(session(exchange))
 
 
@@ -344,6 +352,14 @@ def test_a_market_that_fails_by_itself_sends_hostile_messages_of_this_protocol()
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
         assert line.ended_at is None
+        assert line.raw_texts
+        bad = 0
+        for _, frame in line.frames:
+            try:
+                parse_upstox(frame)
+            except DecodeError:
+                bad += 1
+        assert bad > 0
 
     with Exchange(5, broker="upstox", hours="closed", faults=Faults(hostile=2_000)) as exchange:
         play(session(exchange))
