@@ -24,7 +24,10 @@ from tickloom import Engine
 from tickloom.sources.exchange import Exchange
 from tickloom.ticker import ConnectionEvent
 
-NEAR = 2.0
+# What is asked: a line that died is noticed in so many seconds, and all is back in so many.
+NOTICED, NEAR = 6.0, 2.0
+# The tests share a machine with others: there the time that things take is no claim.
+SHARED = 5.0
 
 
 @dataclass
@@ -77,7 +80,7 @@ async def until(what: Callable[[], bool], seconds: float) -> float:
     return float("inf")
 
 
-async def many_go_silent(side: Side, clients: int, fault: str) -> Row:
+async def many_go_silent(side: Side, clients: int, fault: str, within: float) -> Row:
     """All of them lose their server at one moment, which says nothing about it."""
     with side.exchange(4, speed=1.0, connections_per_key=None, opens="told") as exchange:
         seen = [Seen() for _ in range(clients)]
@@ -93,7 +96,7 @@ async def many_go_silent(side: Side, clients: int, fault: str) -> Row:
             exchange.silence(None)
         else:
             exchange.half_open()
-        await asyncio.sleep(8)
+        await until(lambda: all(sink.first("disconnected", begin) is not None for sink in seen), within + 2)
         lost = [sink.first("disconnected", begin) for sink in seen]
         noticed = [at - begin for at in lost if at is not None]
         exchange.silence(0)
@@ -102,10 +105,12 @@ async def many_go_silent(side: Side, clients: int, fault: str) -> Row:
         await asyncio.gather(*tasks)
     worst = max(noticed, default=float("inf"))
     found = f"{len(noticed)} of {clients}, median {statistics.median(noticed):.2f} s, at worst {worst:.2f} s"
-    return Row(fault, "noticed in at most 6 s, every time", found, len(noticed) == clients and worst <= 6)
+    return Row(
+        fault, f"noticed in at most {within:g} s, every time", found, len(noticed) == clients and worst <= within
+    )
 
 
-async def comes_back(side: Side, fault: str, act: Callable[[Exchange], object], times: int) -> Row:
+async def comes_back(side: Side, fault: str, act: Callable[[Exchange], object], times: int, within: float) -> Row:
     """Every token and mode is there again soon after the server is."""
     spent: list[float] = []
     with side.exchange(30, connections_per_key=None, opens="told") as exchange:
@@ -122,15 +127,15 @@ async def comes_back(side: Side, fault: str, act: Callable[[Exchange], object], 
         for _ in range(times):
             lost = sink.count("disconnected")
             act(exchange)
-            gone = await until(lambda lost=lost: sink.count("disconnected") > lost, 10)
-            back = await until(there, 10)
-            spent.append(back if gone < 10 else float("inf"))
+            gone = await until(lambda lost=lost: sink.count("disconnected") > lost, within + 8)
+            back = await until(there, within + 8)
+            spent.append(back if gone < within + 8 else float("inf"))
             # A connection that lasted is a good one: each round begins like the first.
             await asyncio.sleep(0.05)
         await ticker.stop()
         await task
     found = f"{times} times, median {statistics.median(spent) * 1e3:.0f} ms, at worst {max(spent) * 1e3:.0f} ms"
-    return Row(fault, f"all tokens and modes back in {NEAR:g} s", found, max(spent) <= NEAR)
+    return Row(fault, f"all tokens and modes back in {within:g} s", found, max(spent) <= within)
 
 
 async def hostile_messages(side: Side, messages: int) -> Row:
@@ -193,19 +198,19 @@ async def refused_token(side: Side, status: int) -> Row:
     return Row(str(status), "one attempt; a new token resumes", found, attempts == 1 and in_all == 2 and resumed < 10)
 
 
-async def limited(side: Side, wait: float) -> Row:
+async def limited(side: Side, wait: float, late: float) -> Row:
     """429: the next attempt waits."""
     with side.exchange(2) as exchange:
         exchange.refuse(429, retry_after=1, times=1)
         sink, ticker = Seen(), side.client(exchange, limited_wait=wait)
         ticker.subscribe(side.names(exchange)[:1], side.modes[0])
         task = asyncio.create_task(ticker.run(sink))
-        await until(ticker.connected, wait * 2 + 5)
+        await until(ticker.connected, wait + late)
         attempts = exchange.attempts()
         await ticker.stop()
         await task
     waited = attempts[1] - attempts[0] if len(attempts) > 1 else float("inf")
-    return Row("429", f"next attempt after at least {wait:g} s", f"{waited:.2f} s", wait <= waited < wait * 1.6 + 1)
+    return Row("429", f"next attempt after at least {wait:g} s", f"{waited:.2f} s", wait <= waited < wait + late)
 
 
 async def mixed(side: Side, cycles: int) -> Row:
@@ -249,18 +254,19 @@ async def mixed(side: Side, cycles: int) -> Row:
 
 async def table(side: Side, quick: bool) -> list[Row]:
     few = 3 if quick else 20
+    noticed, near, late = (SHARED * NOTICED, SHARED * NEAR, 30.0) if quick else (NOTICED, NEAR, 19.0)
     rounds: list[Awaitable[Row]] = [
-        many_go_silent(side, 20 if quick else 200, "silence"),
-        many_go_silent(side, 20 if quick else 200, "half-open link"),
+        many_go_silent(side, 20 if quick else 200, "silence", noticed),
+        many_go_silent(side, 20 if quick else 200, "half-open link", noticed),
         *(
-            comes_back(side, f"close {code}", lambda exchange, code=code: exchange.close(code), few)
+            comes_back(side, f"close {code}", lambda exchange, code=code: exchange.close(code), few, near)
             for code in (1000, 1001, 1006, 1011)
         ),
-        comes_back(side, "reset", lambda exchange: exchange.reset(), few),
-        comes_back(side, "FIN in mid-frame", lambda exchange: exchange.cut_frame(), few),
+        comes_back(side, "reset", lambda exchange: exchange.reset(), few, near),
+        comes_back(side, "FIN in mid-frame", lambda exchange: exchange.cut_frame(), few, near),
         hostile_messages(side, 2_000 if quick else 100_000),
         *(refused_token(side, status) for status in sorted({side.refused, 403})),
-        limited(side, 1.0 if quick else 30.0),
+        limited(side, 1.0 if quick else 30.0, late),
         mixed(side, 20 if quick else 1_000),
     ]
     rows = []
