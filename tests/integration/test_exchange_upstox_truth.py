@@ -100,20 +100,20 @@ def test_every_bar_of_what_trades_one_by_one_is_the_truth_and_no_share_is_lost_o
 
 @pytest.mark.parametrize("cut", ["reset", "outage"])
 def test_the_minutes_of_a_cut_are_mended_by_those_that_come_with_the_ticks(cut: str) -> None:
-    market = {"liquid": 2, "middling": 6, "thin": 12, "end": "09:24", "rate": 20.0, "auction": False, "indices": 0}
-    with Exchange(20, 5, speed=40, broker="upstox", opens="told", market=market) as exchange:
+    market = {"liquid": 2, "middling": 6, "thin": 12, "end": "09:20", "rate": 20.0, "auction": False, "indices": 0}
+    with Exchange(20, 5, speed=15, broker="upstox", opens="told", market=market) as exchange:
         source = Upstox("any token", url=exchange.url, symbols=exchange.keys, settings=SOON)
         feed = Feed(source, intervals=INTERVALS)
         opens = exchange.market.session_open_ns
 
         def fail() -> None:
-            # In the fourth minute; after the outage it is the fifth.
-            until(lambda: exchange.market_time_ns() >= opens + 215 * SECOND)
+            # In the second minute. Until the third is over the broker tells the second: time for a slow machine.
+            until(lambda: exchange.market_time_ns() >= opens + 95 * SECOND)
             if cut == "reset":
                 exchange.reset()
             else:
                 exchange.go_down()
-                until(lambda: exchange.market_time_ns() >= opens + 250 * SECOND)
+                until(lambda: exchange.market_time_ns() >= opens + 112 * SECOND)
                 exchange.come_back()
 
         play(exchange, feed, fail)
@@ -135,4 +135,4 @@ def test_the_minutes_of_a_cut_are_mended_by_those_that_come_with_the_ticks(cut: 
         assert sum(account[part] for part in BOOKED) == account["last"] - account["baseline"]
         assert account["last"] == played.delivered(one.token)[-1].highest_volume
         mended += any(bar.flags & Flags.REPAIRED for bar in engine.candles(token, "1m").last(100))
-    assert mended >= (1 if cut == "reset" else 8)
+    assert mended >= (1 if cut == "reset" else 4)
