@@ -69,8 +69,13 @@ class Line(WSListener):
 
 async def connect(url: str, query: str = "?api_key=key&access_token=any", **options: Any) -> Line:
     """A new connection. Raises what the transport raises."""
+    return await connect_to(url + "/" + query, **options)
+
+
+async def connect_to(address: str, **options: Any) -> Line:
+    """A new connection to exactly this address."""
     options.setdefault("max_redirects", 0)
-    _, line = await ws_connect(Line, url + "/" + query, **options)
+    _, line = await ws_connect(Line, address, **options)
     _open.append(line)
     return line
 

@@ -114,3 +114,28 @@ def test_a_signal_ends_it_soon_and_with_the_right_code(exchange: Exchange, numbe
     assert time.monotonic() - sent < 2
     assert process.returncode == code
     assert "Traceback" not in err
+
+
+def test_a_simulated_market_in_upstoxs_protocol_has_candles_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tickloom", "live", "--simulated", "--broker", "upstox", "--seconds", "5"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SIMLIQ0001" in done.stdout
+    assert "09:1" in done.stdout
+
+
+@pytest.mark.parametrize("options", [["256265"], ["--simulated", "--mode", "quote"]])
+def test_another_broker_is_for_a_simulated_market_in_mode_full(options: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tickloom", "live", "--broker", "upstox", *options],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--broker is for --simulated, in mode full" in done.stderr
+
+
+def test_the_simulator_is_kites_and_says_so() -> None:
+    with pytest.raises(ValueError, match="speaks Kite's protocol"):
+        Simulator(broker="upstox")

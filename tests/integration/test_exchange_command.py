@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import tickloom as tl
 from tests.integration.lines import connect, play, until
 from tests.integration.vendor import named, run
 from tickloom.sources import exchange_wire as wire
@@ -35,7 +36,7 @@ def simulate(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     with process:
         try:
             assert process.stdout is not None
-            address = re.fullmatch(r"listening on (ws://127\.0\.0\.1:\d+)\n", process.stdout.readline())
+            address = re.fullmatch(r"listening on ((?:ws|http)://127\.0\.0\.1:\d+\S*)\n", process.stdout.readline())
             assert address is not None
             yield process, address[1]
         finally:
@@ -71,6 +72,20 @@ def test_an_interrupted_exchange_tells_its_clients_and_ends_with_the_signals_cod
         assert process.stderr.read() == ""
 
 
+def test_another_brokers_protocol_is_spoken_when_it_is_asked_for() -> None:
+    with simulate("--broker", "upstox", "--instruments", "6", "--speed", "60") as (process, url):
+        assert process.stdout is not None
+        assert f'tickloom.sources.Upstox("any token", url="{url}")' in process.stdout.readline()
+        source = tl.sources.Upstox("any token", url=url, symbols=Exchange(6, broker="upstox").keys)
+        feed = tl.Feed(source, intervals=["1m"])
+        feed.subscribe("SIMLIQ0001")
+        with feed:
+            began = time.monotonic()
+            while not len(feed.candles("SIMLIQ0001", "1m")):
+                assert time.monotonic() < began + 20
+                time.sleep(0.01)
+
+
 def test_it_ends_by_itself_after_so_many_seconds_and_says_what_it_did() -> None:
     done = command("--port", "0", "--seconds", "1", "--fault", "all=600", "--hours", "closed")
     assert (done.returncode, done.stderr) == (0, "")
@@ -86,6 +101,7 @@ def test_it_ends_by_itself_after_so_many_seconds_and_says_what_it_did() -> None:
         (["--fault", "reset=-1"], "a fault is negative"),
         (["--hours", "wall", "--speed", "2"], "the clock on the wall has one speed"),
         (["--hours", "night"], "is not one of"),
+        (["--broker", "mine"], "is not one of"),
         (["--start", "quarter past nine"], "Error"),
         (["--end", "08:00"], "Error"),
         (["--date", "tomorrow"], "Error"),

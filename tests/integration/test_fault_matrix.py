@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.integration.fault_matrix import table
+from tests.integration.fault_sides import SIDES
 
 
-def test_every_fault_of_the_matrix_is_survived() -> None:
-    rows = asyncio.run(table(quick=True))
-    assert len(rows) == 12
+@pytest.mark.parametrize(("source", "faults"), [("kite", 12), ("upstox", 13)])
+def test_every_fault_of_the_matrix_is_survived(source: str, faults: int) -> None:
+    rows = asyncio.run(table(SIDES[source](), quick=True))
+    assert len(rows) == faults
     assert [row for row in rows if not row.holds] == []

@@ -222,3 +222,40 @@ def test_what_the_closing_auction_added_to_the_schema_is_stepped_over() -> None:
     assert later.minutes() == plain.minutes() == [(0, 100.05, 100.05, 100.05, 100.05, 40)]
     assert parse_upstox(more).market == parse_upstox(whole).market == {"NSE_EQ": 3}
     assert parse_upstox(more).to_dicts() == parse_upstox(whole).to_dicts()
+
+
+def cut_in_the_first_minute() -> Feed:
+    """Traded at 9.5 s, cut at 20 s, back at 70 s: the first minute and the head of the second were missed."""
+    feed = morning()
+    feed.say(10, ltp=100.0, ltt=OPEN + 9.5, vtt=50)
+    feed.engine.disconnected((OPEN + 20) * NS)
+    return feed
+
+
+FIRST = ("I1", OPEN, (100.0, 103.0, 99.0, 102.0), 400)
+
+
+def test_the_minute_of_the_return_is_mended_too_although_another_has_begun_when_it_is_final() -> None:
+    feed = cut_in_the_first_minute()
+    feed.say(70, "initial_feed", ltp=101.0, ltt=OPEN + 69, vtt=480, ohlc=[FIRST, ("I1", OPEN + 60, (104.0,) * 4, 80)])
+    feed.say(100, ltp=101.5, ltt=OPEN + 99, vtt=500)
+    second = ("I1", OPEN + 60, (104.0, 105.0, 101.0, 101.5), 100)
+    feed.say(121, ltp=102.0, ltt=OPEN + 120, vtt=510, ohlc=[second, ("I1", OPEN + 120, (102.0,) * 4, 10)])
+    assert feed.minutes()[1] != (60, 104.0, 105.0, 101.0, 101.5, 100)
+    feed.say(
+        136, ltp=102.5, ltt=OPEN + 135, vtt=520, ohlc=[second, ("I1", OPEN + 120, (102.0, 102.5, 102.0, 102.5), 20)]
+    )
+    rows = feed.minutes()
+    assert rows[:2] == [(0, 100.0, 103.0, 99.0, 102.0, 400), (60, 104.0, 105.0, 101.0, 101.5, 100)]
+    assert sum(row[-1] for row in rows) == 520
+
+
+def test_a_minute_that_is_not_told_again_because_it_did_not_change_mends_all_the_same() -> None:
+    feed = cut_in_the_first_minute()
+    feed.say(70, "initial_feed", ltp=102.0, ltt=OPEN + 50, vtt=400, ohlc=[FIRST])
+    assert feed.minutes()[0][1:5] != FIRST[2]
+    feed.say(74, levels=[(101.9, 102.1)])
+    assert feed.minutes()[0][1:5] != FIRST[2]
+    # Its end is 15 s ago.
+    feed.say(75, levels=[(101.8, 102.1)])
+    assert feed.minutes()[0] == (0, 100.0, 103.0, 99.0, 102.0, 400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from tickloom.feed import Feed, Status
-    from tickloom.sources.simulated import Simulator
+    from tickloom.sources.base import Source
 
 __all__ = ["command"]
 
@@ -91,6 +92,13 @@ class _Plain:
 @click.argument("instruments", nargs=-1, type=symbols.named)
 @click.option("--simulated", is_flag=True, help="A simulated exchange instead of the account's feed; needs no account.")
 @click.option(
+    "--broker",
+    default="kite",
+    show_default=True,
+    type=click.Choice(["kite", "upstox"]),
+    help="Whose protocol is spoken, simulated.",
+)
+@click.option(
     "--speed", default=60.0, show_default=True, type=click.FloatRange(min=0), help="Market seconds a second, simulated."
 )
 @options.mode
@@ -105,6 +113,7 @@ class _Plain:
 def command(
     instruments: tuple[symbols.Named, ...],
     simulated: bool,
+    broker: str,
     speed: float,
     mode: str,
     interval: str,
@@ -127,29 +136,33 @@ def command(
     from tickloom.feed import Feed  # noqa: PLC0415 - `--help` needs no sockets
     from tickloom.feed.warming import days_of  # noqa: PLC0415 - `--help` needs no sockets
 
-    source = _simulated(speed) if simulated else options.account(file, url)
-    by_name = not simulated and any(token is None for token, _ in instruments)
-    try:
-        days = days_of(warmup)
-        feed = Feed(
-            source, intervals=[interval], record=record, symbols=symbols.opened(dump, file, root) if by_name else None,
-            history=None if days is None else symbols.history(simulated, file, root),
-            capacity=KEPT if days is None else A_DAY * (days + 1),
-        )  # fmt: skip
-        shown = _subscribed(feed, instruments or [(None, name) for name in source.symbols], mode)
-    except (TickloomError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
-    console = options.terminal()
-    # What ends the process otherwise would leave the recording without its end.
-    signal.signal(signal.SIGTERM, _terminated)
-    feed.start(days)
-    try:
-        follow(feed, shown, interval, console, seconds)
-    except KeyboardInterrupt:
-        raise SystemExit(128 + signal.SIGINT) from None
-    finally:
-        feed.stop()
-        finish(feed, shown, interval, console)
+    if broker != "kite" and not (simulated and mode == "full"):
+        raise click.UsageError("--broker is for --simulated, in mode full")
+    with contextlib.ExitStack() as opened:
+        try:
+            source, traded = _simulated(broker, speed, opened) if simulated else (options.account(file, url), [])
+            by_name = not simulated and any(token is None for token, _ in instruments)
+            days = days_of(warmup)
+            feed = Feed(
+                source, intervals=[interval], record=record,
+                symbols=symbols.opened(dump, file, root) if by_name else None,
+                history=None if days is None else symbols.history(simulated, file, root),
+                capacity=KEPT if days is None else A_DAY * (days + 1),
+            )  # fmt: skip
+            shown = _subscribed(feed, instruments or [(None, name) for name in traded], mode)
+        except (TickloomError, ValueError) as error:
+            raise click.ClickException(str(error)) from None
+        console = options.terminal()
+        # What ends the process otherwise would leave the recording without its end.
+        signal.signal(signal.SIGTERM, _terminated)
+        feed.start(days)
+        try:
+            follow(feed, shown, interval, console, seconds)
+        except KeyboardInterrupt:
+            raise SystemExit(128 + signal.SIGINT) from None
+        finally:
+            feed.stop()
+            finish(feed, shown, interval, console)
 
 
 def _subscribed(feed: Feed, instruments: Sequence[symbols.Named], mode: str) -> dict[int, str]:
@@ -162,10 +175,18 @@ def _subscribed(feed: Feed, instruments: Sequence[symbols.Named], mode: str) -> 
     return {token: names.get(token) or str(token) for token in feed.subscriptions()}
 
 
-def _simulated(speed: float) -> Simulator:
-    from tickloom.sources.simulated import Simulator  # noqa: PLC0415 - `--help` needs no sockets
+def _simulated(broker: str, speed: float, opened: contextlib.ExitStack) -> tuple[Source, list[str]]:
+    """The source of a made-up market, and the names that it trades."""
+    if broker == "kite":
+        from tickloom.sources.simulated import Simulator  # noqa: PLC0415 - `--help` needs no sockets
 
-    return Simulator(instruments=50, speed=speed)
+        simulator = Simulator(instruments=50, speed=speed)
+        return simulator, list(simulator.symbols)
+    from tickloom.sources.exchange import Exchange  # noqa: PLC0415 - as above
+    from tickloom.sources.upstox import Upstox  # noqa: PLC0415 - as above
+
+    exchange = opened.enter_context(Exchange(50, speed=speed, broker="upstox", opens="subscription"))
+    return Upstox("any token", url=exchange.url, symbols=exchange.keys), list(exchange.keys)
 
 
 def _terminated(number: int, _frame: object) -> None:

@@ -18,6 +18,7 @@ from tickloom.cli.options import terminal
 from tickloom.cli.screen import IST
 from tickloom.sources.exchange import Exchange, Faults
 from tickloom.sources.exchange_faults import KINDS
+from tickloom.sources.exchange_rules import BROKERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +96,8 @@ class Panel:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(justify="right", style="bold")
         grid.add_column()
-        grid.add_row("listening on", f"{self.exchange.url}   (any api key, any access token)")
+        given = "any api key, any access token" if self.exchange.broker == "kite" else "any access token"
+        grid.add_row("listening on", f"{self.exchange.url}   ({given})")
         for name, value in self.row().items():
             grid.add_row(name, value)
         grid.add_row("", "Ctrl-C ends it")
@@ -106,18 +108,23 @@ class Panel:
         return grid if self.exchange.is_closed else Group(grid, self.progress)
 
 
+def hint(exchange: Exchange) -> str:
+    """What to do with the address."""
+    traded = [one for one in exchange.instruments if one.kind != "index"][:SHOWN]
+    if exchange.broker == "upstox":
+        keys = [exchange.keys[one.symbol] for one in traded]
+        return f'in a program: source = tickloom.sources.Upstox("any token", url="{exchange.url}") and subscribe {keys}'
+    named = " ".join(f"{one.token}={one.symbol}" for one in traded)
+    return f"in another terminal: KITE_API_KEY=any KITE_ACCESS_TOKEN=any tickloom live --url {exchange.url} {named}"
+
+
 def watch(exchange: Exchange, console: Console, stopping: threading.Event, seconds: float | None) -> None:
     """Shows the exchange until it is told to stop or its time is over."""
     panel = Panel(exchange)
     until = time.monotonic() + (threading.TIMEOUT_MAX if seconds is None else seconds)
     # Programs read the address here; it is the first line, whatever shows it.
     console.print(f"listening on {exchange.url}", soft_wrap=True, highlight=False)
-    traded = [one for one in exchange.instruments if one.kind != "index"]
-    named = " ".join(f"{one.token}={one.symbol}" for one in traded[:SHOWN])
-    console.print(
-        f"in another terminal: KITE_API_KEY=any KITE_ACCESS_TOKEN=any tickloom live --url {exchange.url} {named}",
-        soft_wrap=True, highlight=False,
-    )  # fmt: skip
+    console.print(hint(exchange), soft_wrap=True, highlight=False)
 
     def ended(pause: float) -> bool:
         return stopping.wait(max(min(pause, until - time.monotonic()), 0)) or time.monotonic() >= until
@@ -133,6 +140,9 @@ def watch(exchange: Exchange, console: Console, stopping: threading.Event, secon
 
 
 @click.command(name="simulate")
+@click.option(
+    "--broker", default="kite", show_default=True, type=click.Choice(BROKERS), help="Whose protocol is spoken."
+)
 @click.option("--instruments", default=50, show_default=True, type=click.IntRange(1, 9_000), help="Names to trade.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Another seed, another day.")
 @click.option(
@@ -156,9 +166,9 @@ def watch(exchange: Exchange, console: Console, stopping: threading.Event, secon
 @click.option("--days", default=250, show_default=True, type=click.IntRange(1), help="Sessions, one after the other.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65_535), help="0 takes a free one.")
-@click.option("--max-tokens", default=3_000, show_default=True, type=click.IntRange(1), help="Of one connection.")
+@click.option("--max-tokens", type=click.IntRange(1), help="Of one connection.  [default: 3000, with Upstox 5000]")
 @click.option(
-    "--connections", default=3, show_default=True, type=click.IntRange(0), help="Of one api key; 0: no limit."
+    "--connections", default=3, show_default=True, type=click.IntRange(0), help="Of one account; 0: no limit."
 )
 @click.option(
     "--fault",
@@ -170,10 +180,10 @@ def watch(exchange: Exchange, console: Console, stopping: threading.Event, secon
 @click.option("--slow", type=click.FloatRange(min=1), metavar="BYTES", help="Send each client so many bytes a second.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="End after so long; otherwise it runs until Ctrl-C.")
 def command(**options: Any) -> None:
-    """Serve a made-up market in the broker's protocol, to be connected to like the real feed.
+    """Serve a made-up market in a broker's protocol, to be connected to like the real feed.
 
     Every client of the protocol works against it unchanged: give it the address that is printed as its root, and any
-    api key and access token. No account and no network beyond this machine.
+    credentials. No account and no network beyond this machine.
     """
     faults = parse_faults(options["faults"], options["slow"], options["seed"])
     date = options["date"] or last_weekday(dt.datetime.now(IST).date()).isoformat()
@@ -191,7 +201,7 @@ def command(**options: Any) -> None:
         exchange = Exchange(
             options["instruments"], options["seed"], options["speed"], market=market, hours=options["hours"],
             host=options["host"], port=options["port"], max_tokens=options["max_tokens"],
-            connections_per_key=options["connections"] or None, faults=faults,
+            connections_per_key=options["connections"] or None, faults=faults, broker=options["broker"],
         )  # fmt: skip
     except ValueError as error:
         raise click.UsageError(str(error)) from error

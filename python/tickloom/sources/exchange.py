@@ -23,7 +23,8 @@ from tickloom.errors import TickloomError
 from tickloom.sources.exchange_faults import Faults
 from tickloom.sources.exchange_floor import Floor
 from tickloom.sources.exchange_levers import Levers
-from tickloom.sources.exchange_rules import HOURS, OPENINGS, Rules
+from tickloom.sources.exchange_rules import BROKERS, HOURS, OPENINGS, Rules
+from tickloom.sources.exchange_upstox import key_of
 
 if TYPE_CHECKING:
     import ssl
@@ -51,10 +52,13 @@ class Exchange(Levers):
       09:15 to 15:30 IST, at weekends, and always with ``"closed"``, clients get the last packets of the date before,
       once, and heartbeats.
     - `opens`: when the session begins: ``"at once"``, with the first ``"subscription"``, or when ``"told"`` by `open`.
-    - `tokens`: the access token of each api key, any other pair is answered with 403; None: every pair will do.
-    - `max_tokens` a connection: beyond them an error text. `connections_per_key`: beyond them 429; None: no limit.
-    - `heartbeat`: seconds without a message after which a heartbeat is sent.
-    - `greeting`: whether a client is told the number of instruments first, as the real feed does.
+    - `broker`: whose protocol is spoken (docs/simulate.md); everything else is the same for all of them.
+    - `tokens`: the access token of each api key, any other pair is answered with 403; None: every pair will do. Upstox
+      has no api keys: any of the tokens will do, and another is answered with 401.
+    - `max_tokens` a connection, None: 3,000, or 5,000 with Upstox. Those beyond get an error text, with Upstox nothing.
+    - `connections_per_key`, with Upstox per token: beyond them 429; None: no limit.
+    - `heartbeat`: seconds without a message after which a heartbeat is sent; Upstox has none.
+    - `greeting`: whether a client is told the number of instruments first, as Kite's feed does.
     - `preopen`: whether the quarter of an hour before the session is shown, with its auction; else the session is the
       first thing to be seen.
     - `faults`: what fails by itself.
@@ -73,7 +77,7 @@ class Exchange(Levers):
         hours: Literal["simulated", "wall", "closed"] = "simulated",
         opens: Literal["at once", "subscription", "told"] = "at once",
         tokens: Mapping[str, str] | None = None,
-        max_tokens: int = 3_000,
+        max_tokens: int | None = None,
         connections_per_key: int | None = 3,
         heartbeat: float = 1.0,
         greeting: bool = True,
@@ -82,11 +86,12 @@ class Exchange(Levers):
         host: str = "127.0.0.1",
         port: int = 0,
         ssl_context: ssl.SSLContext | None = None,
+        broker: Literal["kite", "upstox"] = "kite",
     ) -> None:
         options = dict(market or {})
         if modes := options.keys() & {"mode", "modes"}:
             raise ValueError(f"a client chooses its modes, the market has none: {', '.join(sorted(modes))}")
-        for value, words, what in ((hours, HOURS, "hours"), (opens, OPENINGS, "opening")):
+        for value, words, what in ((hours, HOURS, "hours"), (opens, OPENINGS, "opening"), (broker, BROKERS, "broker")):
             if value not in words:
                 raise ValueError(f"no such {what}: {value!r}")
         if speed < 0 or heartbeat <= 0:
@@ -95,7 +100,7 @@ class Exchange(Levers):
             raise ValueError(f"the clock on the wall has one speed: {speed}")
         self._rules = Rules(
             instruments, seed, speed, options, hours, opens, tokens, max_tokens, connections_per_key, heartbeat,
-            greeting, preopen, faults or Faults(), host, port, ssl_context,
+            greeting, preopen, faults or Faults(), host, port, ssl_context, broker,
         )  # fmt: skip
         super().__init__(Floor(self._rules))
         self.port = port
@@ -105,10 +110,17 @@ class Exchange(Levers):
 
     @property
     def url(self) -> str:
-        """Where clients connect to: ``ws://127.0.0.1:PORT``, or ``wss`` with TLS."""
-        scheme = "ws" if self._rules.ssl_context is None else "wss"
+        """Where clients connect to: ``ws://127.0.0.1:PORT``, or ``wss`` with TLS. With Upstox it is the ``http``
+        address that is asked for another one."""
+        protocol = self._floor.protocol
+        scheme = protocol.schemes[self._rules.ssl_context is not None]
         host = f"[{self._rules.host}]" if ":" in self._rules.host else self._rules.host
-        return f"{scheme}://{host}:{self.port}"
+        return f"{scheme}://{host}:{self.port}{protocol.path}"
+
+    @property
+    def broker(self) -> str:
+        """Whose protocol is spoken."""
+        return self._rules.broker
 
     @property
     def instruments(self) -> list[MarketInstrument]:
@@ -119,6 +131,11 @@ class Exchange(Levers):
     def symbols(self) -> dict[str, int]:
         """The token of each name."""
         return {instrument.symbol: instrument.token for instrument in self.instruments}
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The instrument key of each name, as Upstox has it: what `sources.Upstox` takes for `symbols`."""
+        return {instrument.symbol: key_of(instrument) for instrument in self.instruments}
 
     @property
     def market(self) -> Market:
@@ -226,13 +243,13 @@ class Exchange(Levers):
 
     # What it knows.
 
-    def subscriptions(self) -> dict[int, dict[int, str]]:
-        """For each connected client, by its number: the mode of each token."""
+    def subscriptions(self) -> dict[int, dict[Any, str]]:
+        """For each connected client, by its number: the mode of each token, or of each key with Upstox."""
         return self._call(lambda: {number: dict(client.modes) for number, client in self._floor.clients.items()})
 
     def attempts(self) -> list[float]:
         """When clients came to the door, refused ones included: `time.monotonic` of the newest 100,000."""
-        return self._call(lambda: list(self._floor.attempts))
+        return self._call(lambda: list(self._floor.door.attempts))
 
     def stats(self) -> dict[str, int]:
         """Counters since the start.

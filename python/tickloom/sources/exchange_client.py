@@ -1,14 +1,20 @@
-"""One client of the simulated exchange: its subscriptions, what it is sent, how its line fails (stage sources).
+"""One client of the simulated exchange, whatever its protocol: what it is sent, how its line fails (stage sources).
 
-All of it runs on the exchange's event loop.
+```
+market's packets ──choose──▶ what is news to this client ──pack──▶ messages ──▶ socket, or waiting while it is congested
+```
+
+`choose`, `pack` and what is made of requests are the protocol's: `exchange_kite`, `exchange_upstox`. All of it runs on
+the exchange's event loop.
 """
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
@@ -19,16 +25,24 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from tickloom.sources.exchange_clock import ExchangeClock
+    from tickloom.sources.exchange_rules import Rules
 
     class Floor(Protocol):
         """What a client sees of its exchange."""
 
+        rules: Rules
+        protocol: Any
         max_tokens: int
-
         clock: ExchangeClock
 
         @property
         def board(self) -> Mapping[int, bytes]: ...
+
+        @property
+        def is_trading(self) -> bool: ...
+
+        @property
+        def is_over(self) -> bool: ...
 
         def joined(self, client: Client) -> None: ...
         def left(self, client: Client) -> None: ...
@@ -43,16 +57,17 @@ _KINDS = {wire.TEXT_FRAME: WSMsgType.TEXT, wire.BINARY_FRAME: WSMsgType.BINARY, 
 _PEER_CLOSED = frozenset({7, 8})
 
 
-class Client(WSListener):
+class Client(WSListener, abc.ABC):
     """The server's end of one connection."""
 
-    def __init__(
-        self, floor: Floor, number: int, api_key: str, *, greeting: bool, heartbeat: float, timed: bool
-    ) -> None:
+    heartbeat: bytes | None = None
+    """What is sent into silence, if anything."""
+
+    def __init__(self, floor: Floor, number: int, account: str, *, timed: bool) -> None:
         self.floor = floor
         self.number = number
-        self.api_key = api_key
-        self.modes: dict[int, str] = {}
+        self.account = account
+        self.modes: dict[Any, str] = {}
         self.messages_received = 0
         self.frames_sent = 0
         self.packets_sent = 0
@@ -60,15 +75,14 @@ class Client(WSListener):
         self.bytes_a_second: float | None = None
         self.silent = False
         self.is_half_open = False
-        self._greeting = greeting
         self._timed = timed
         self._told_ns = 0
-        self._heartbeat = heartbeat
+        self._period = floor.rules.heartbeat
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
         self._pieces = wire.Pieces()
-        self._sizes: dict[int, int] = {}
         self._shown: dict[int, bytes] = {}
+        self._binary = False
         self._paused = False
         self._waiting: dict[int, bytes] = {}
         self._backlog = bytearray()
@@ -96,9 +110,8 @@ class Client(WSListener):
         self.floor.joined(self)
         self._last_sent = self._loop.time()
         self._beat()
-        self.tell_time()
-        if self._greeting:
-            self.send_text(wire.text("instruments_meta", {"count": len(self.floor.board), "etag": "simulated"}))
+        self.tell()
+        self.greet()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - the library's signature
         kind = frame.msg_type
@@ -109,6 +122,8 @@ class Client(WSListener):
         elif kind == WSMsgType.PING:
             self._send(wire.PONG_FRAME, frame.get_payload_as_bytes())
         elif kind in {WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION}:
+            if kind != WSMsgType.CONTINUATION:
+                self._binary = kind == WSMsgType.BINARY
             try:
                 first = kind != WSMsgType.CONTINUATION
                 message = self._pieces.add(frame.get_payload_as_bytes(), first=first, final=frame.fin)
@@ -116,7 +131,8 @@ class Client(WSListener):
                 self.close(error.code, str(error))
                 return
             if message is not None:
-                self._hear(message)
+                self.messages_received += 1
+                self.hear(message, binary=self._binary)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the library's signature
         self._transport = None
@@ -132,75 +148,60 @@ class Client(WSListener):
         self._paused = False
         self._flush()
 
-    # Requests.
+    # The protocol's part.
 
-    def _hear(self, message: bytes) -> None:
-        self.messages_received += 1
-        try:
-            self._obey(message.decode())
-        except UnicodeDecodeError:
-            self.send_text(wire.text("error", "not a text message"))
-        except wire.BadRequest as error:
-            self.send_text(wire.text("error", str(error)))
+    @abc.abstractmethod
+    def greet(self) -> None:
+        """The first messages."""
 
-    def _obey(self, message: str) -> None:
-        action, mode, tokens = wire.request_of(message)
-        if action == "unsubscribe":
-            for token in tokens:
-                for table in (self.modes, self._sizes, self._shown, self._waiting):
-                    table.pop(token, None)
-            return
-        if action == "subscribe":
-            tokens, refused = wire.within(tokens, self.modes, self.floor.max_tokens - len(self.modes))
-            # A bare subscribe streams in quote mode, whatever the mode was before.
-            mode = "quote"
-        else:
-            tokens, refused = [token for token in tokens if token in self.modes], 0
+    @abc.abstractmethod
+    def hear(self, message: bytes, *, binary: bool) -> None:
+        """A request, or what is meant to be one."""
+
+    @abc.abstractmethod
+    def choose(self, packets: Iterable[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+        """Of full packets those that are wanted and show something new in their mode, as `pack` takes them."""
+
+    @abc.abstractmethod
+    def pack(self, chosen: list[tuple[int, bytes]]) -> Iterable[bytes]:
+        """Binary messages of what was chosen."""
+
+    def forget(self, tokens: Iterable[int]) -> None:
+        """What was shown of these, and what waits, is as if it had never been."""
         for token in tokens:
-            self.modes[token] = mode
-            self._sizes[token] = wire.size_in(mode, token)
             self._shown.pop(token, None)
-        if refused:
-            limit = f"{self.floor.max_tokens} instruments a connection"
-            self.send_text(wire.text("error", f"limit of {limit} reached, tokens left out: {refused}"))
-        board = self.floor.board
-        self.offer([(token, board[token]) for token in tokens if token in board])
-        if action == "subscribe":
-            self.floor.subscribed(self)
+            self._waiting.pop(token, None)
 
     # What the client is sent.
 
     def offer(self, packets: Iterable[tuple[int, bytes]]) -> None:
-        """Full packets; those that the client wants go to it, in its modes, in frames of at most 65,535."""
+        """Full packets; those that the client wants go to it, in its modes."""
         if self.mute:
             return
-        sizes, shown = self._sizes, self._shown
-        wanted: list[tuple[int, bytes]] = []
-        for token, packet in packets:
-            if (size := sizes.get(token)) is not None:
-                piece = packet[:size]
-                # The feed sends what changed in any field of the mode, and nothing else.
-                if shown.get(token) != piece:
-                    shown[token] = piece
-                    wanted.append((token, piece))
-        if not wanted:
+        chosen = self.choose(packets)
+        if not chosen:
             return
         if self.congested:
-            self.packets_conflated += len(wanted)
-            for token, piece in wanted:
-                self._waiting[token] = piece
+            self.packets_conflated += len(chosen)
+            self._waiting.update(chosen)
             return
-        self.packets_sent += len(wanted)
-        self.tell_time()
-        self.send_binary(wire.join([piece for _, piece in wanted]))
+        self._deliver(chosen)
 
     def _flush(self) -> None:
         if self._waiting and not self.mute and not self.congested:
             waiting, self._waiting = self._waiting, {}
-            self.packets_sent += len(waiting)
             self.packets_conflated -= len(waiting)
-            self.tell_time()
-            self.send_binary(wire.join(list(waiting.values())))
+            self._deliver(list(waiting.items()))
+
+    def _deliver(self, chosen: list[tuple[int, bytes]]) -> None:
+        self.packets_sent += len(chosen)
+        self.tell()
+        for message in self.pack(chosen):
+            self.send_binary(message)
+
+    def tell(self) -> None:
+        """What has changed of what is the same for all: the market's time, for those who asked for it."""
+        self.tell_time()
 
     def tell_time(self) -> None:
         """The market's time, to a client that asked for it, if it is another than it knows."""
@@ -255,12 +256,12 @@ class Client(WSListener):
         if self.is_half_open and self._peer_is_gone():
             self.reset()
             return
-        due = self._last_sent + self._heartbeat - self._loop.time()
+        due = self._last_sent + self._period - self._loop.time()
         if due <= 1e-3:
             self._last_sent = self._loop.time()
-            if not self.congested:
-                self.send_binary(wire.HEARTBEAT)
-            due = self._heartbeat
+            if self.heartbeat is not None and not self.congested:
+                self.send_binary(self.heartbeat)
+            due = self._period
         self._beating = self._loop.call_later(due, self._beat)
 
     # How the line fails.

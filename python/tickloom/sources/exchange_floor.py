@@ -9,38 +9,50 @@ import asyncio
 import datetime as dt
 import logging
 import time
-from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
-from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
+from picows import ws_create_server
 
-from tickloom.sources import exchange_wire as wire
-from tickloom.sources.exchange_client import Client
 from tickloom.sources.exchange_clock import SECOND_NS, ExchangeClock
+from tickloom.sources.exchange_door import Door, Refusal
 from tickloom.sources.exchange_faults import CLOSE_CODES
+from tickloom.sources.exchange_kite import KiteProtocol
 from tickloom.sources.exchange_rules import IST, closed_now, make_market, yesterdays_board
 from tickloom.sources.exchange_trading import PREOPEN_NS, tell, trade
+from tickloom.sources.exchange_upstox import UpstoxProtocol
 from tickloom.ticker.transport_log import TransportLog
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterable, Sequence
+    from typing import ClassVar, Protocol
 
+    from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
+
+    from tickloom.sources.exchange_client import Client
     from tickloom.sources.exchange_rules import Rules
+    from tickloom.sources.simulator import Market
+
+    class Speaks(Protocol):
+        """A broker's protocol: all that differs between the exchanges that are simulated."""
+
+        schemes: ClassVar[tuple[str, str]]
+        """Of the address, without and with TLS."""
+        path: ClassVar[str]
+        max_tokens: ClassVar[int]
+        hostile_kinds: ClassVar[Sequence[str]]
+
+        def __init__(self, market: Market) -> None: ...
+        def admit(self, request: WSUpgradeRequest, door: Door) -> WSUpgradeResponseWithListener | Client: ...
+        def watch(self, packets: Iterable[tuple[int, bytes]]) -> None: ...
+        def hostile(self, kind: str, rng: random.Random) -> str | bytes: ...
+
 
 log = logging.getLogger("tickloom.exchange")
 transport_log = TransportLog(log)
 
 
-@dataclass(slots=True)
-class Refusal:
-    """What the door answers to the next `times` clients; None for all of them."""
-
-    status: int
-    retry_after: int | None
-    times: int | None
-    location: str
+PROTOCOLS: dict[str, type[Speaks]] = {"kite": KiteProtocol, "upstox": UpstoxProtocol}
 
 
 def _tell(task: asyncio.Task[None]) -> None:
@@ -54,10 +66,12 @@ class Floor:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.max_tokens = rules.max_tokens
+        protocol = PROTOCOLS[rules.broker]
+        self.max_tokens = protocol.max_tokens if rules.max_tokens is None else rules.max_tokens
         now = dt.datetime.now(IST)
         self.is_closed = closed_now(rules, now)
         self.market = make_market(rules, None if self.is_closed else now)
+        self.protocol = protocol(self.market)
         self.board: dict[int, bytes] = yesterdays_board(rules)
         self.clients: dict[int, Client] = {}
         self.port = rules.port
@@ -65,14 +79,12 @@ class Floor:
         self.finished = asyncio.Event()
         self.counts = dict.fromkeys(("attempts", "refused", "connections", "frames_sent", "packets_sent",
                                      "packets_conflated", "market_frames", "market_packets", "faults"), 0)  # fmt: skip
-        self.attempts: deque[float] = deque(maxlen=100_000)
-        self.refusal: Refusal | None = None
+        self.door = Door(self)
         self.rate: float | None = rules.faults.slow
         self._silent = False
         self._silence: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._numbers = 0
         self.begins_ns = self.market.session_open_ns - (PREOPEN_NS if rules.preopen else 0)
         wall = rules.hours == "wall"
         self.clock = ExchangeClock(int(now.timestamp() * SECOND_NS) if wall else self.begins_ns, 1.0 if wall else 0.0)
@@ -111,7 +123,7 @@ class Floor:
         if self._server is None:
             rules = self.rules
             self._server = await ws_create_server(
-                self._admit,
+                lambda request: self.protocol.admit(request, self.door),
                 rules.host,
                 self.port,
                 ssl=rules.ssl_context,
@@ -136,41 +148,22 @@ class Floor:
         """The time at this exchange. Safe from any thread."""
         return self.clock.now_ns()
 
-    # The door.
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is traded any more."""
+        return self.is_closed or self.finished.is_set()
 
-    def _admit(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | Client:
-        self.counts["attempts"] += 1
-        self.attempts.append(time.monotonic())
-        query = parse_qs(urlsplit(request.path.decode("latin-1")).query)
-        key, token = query.get("api_key", [""])[0], query.get("access_token", [""])[0]
-        if (refusal := self.refusal) is not None:
-            if refusal.times is not None:
-                refusal.times -= 1
-                if refusal.times <= 0:
-                    self.refusal = None
-            return self._refuse(refusal.status, refusal.retry_after, refusal.location)
-        if not key or not token:
-            return self._refuse(400)
-        if self.rules.tokens is not None and self.rules.tokens.get(key) != token:
-            return self._refuse(403)
-        limit = self.rules.connections_per_key
-        if (
-            limit is not None
-            and sum(one.api_key == key and not one.is_half_open for one in self.clients.values()) >= limit
-        ):
-            return self._refuse(429)
-        self._numbers += 1
-        rules, timed = self.rules, self.rules.hours != "wall" and "market_time" in query
-        return Client(self, self._numbers, key, greeting=rules.greeting, heartbeat=rules.heartbeat, timed=timed)
+    @property
+    def is_trading(self) -> bool:
+        """Whether the market runs."""
+        return self.opened.is_set() and not self.is_over
 
-    def _refuse(self, status: int, retry_after: int | None = None, location: str = "") -> WSUpgradeResponseWithListener:
-        self.counts["refused"] += 1
-        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        if status < 400:
-            response = WSUpgradeResponse.create_redirect_response(status, location, headers)
-        else:
-            response = WSUpgradeResponse.create_error_response(status, b"refused", headers)
-        return WSUpgradeResponseWithListener(response, None)
+    def show(self, packets: list[tuple[int, bytes]]) -> None:
+        """The market shows these: they are on the board from now on."""
+        self.board.update(packets)
+        self.protocol.watch(packets)
+
+    # Clients.
 
     def joined(self, client: Client) -> None:
         """A client came in."""
@@ -229,7 +222,7 @@ class Floor:
                     log.warning("cannot listen again: %s", error)
                     await asyncio.sleep(1)
         elif kind == "refuse":
-            self.refusal = Refusal(rng.choice([403, 429, 503]), None, 1, "")
+            self.door.refusal = Refusal(rng.choice([403, 429, 503]), None, 1, "")
         elif self.clients:
             client = rng.choice(list(self.clients.values()))
             if kind == "half_open":
@@ -241,5 +234,5 @@ class Floor:
             elif kind == "cut":
                 client.cut_frame()
             else:
-                message = wire.hostile(rng.choice(wire.HOSTILE), rng)
+                message = self.protocol.hostile(rng.choice(self.protocol.hostile_kinds), rng)
                 client.send_text(message) if isinstance(message, str) else client.send_binary(message)

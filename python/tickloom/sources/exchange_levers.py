@@ -6,12 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tickloom.errors import TickloomError
-from tickloom.sources.exchange_floor import Floor, Refusal
+from tickloom.sources.exchange_door import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from tickloom.sources.exchange_client import Client
+    from tickloom.sources.exchange_floor import Floor
 
 T = TypeVar("T")
 # What a call from another thread waits for the exchange's loop, in seconds.
@@ -52,14 +53,15 @@ class Levers:
     ) -> None:  # fmt: skip
         """Answers the next `times` attempts with an HTTP status, None: all of them, 0: none any more.
 
-        A status of 3xx redirects to `location`. Raises ValueError for a status under 300.
+        With Upstox an attempt is an authorisation. A status of 3xx redirects to `location`. Raises ValueError for a
+        status under 300.
         """
         if not 300 <= status <= 599:
             raise ValueError(f"not a status that refuses: {status}")
         refusal = None if times == 0 else Refusal(status, retry_after, times, location)
 
         def put() -> None:
-            self._floor.refusal = refusal
+            self._floor.door.refusal = refusal
 
         self._call(put)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 IST = dt.timezone(dt.timedelta(hours=5, minutes=30))
 OPENINGS = ("at once", "subscription", "told")
 HOURS = ("simulated", "wall", "closed")
+BROKERS = ("kite", "upstox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Rules:
     hours: str
     opens: str
     tokens: Mapping[str, str] | None = field(repr=False)
-    max_tokens: int
+    max_tokens: int | None
     connections_per_key: int | None
     heartbeat: float
     greeting: bool
@@ -40,6 +41,7 @@ class Rules:
     host: str
     port: int
     ssl_context: ssl.SSLContext | None
+    broker: str
 
 
 def make_market(rules: Rules, now: dt.datetime | None) -> Market:

@@ -51,7 +51,7 @@ async def trade(floor: Floor) -> None:
                 first, last = first if gathered else at, at
                 gathered += packets
             else:
-                floor.board.update(packets)
+                floor.show(packets)
                 if nth % BREATH == 0:
                     await asyncio.sleep(0)
         await _send(floor, last, gathered, 0, jump=not wall)
@@ -62,12 +62,12 @@ async def trade(floor: Floor) -> None:
 
 
 async def tell(floor: Floor) -> None:
-    """While nothing is sent time passes too, for those who asked for it."""
+    """While nothing is sent time passes too, and the market opens and closes."""
     while True:
         await asyncio.sleep(TELL_S)
         floor.clock.look()
         for client in list(floor.clients.values()):
-            client.tell_time()
+            client.tell()
 
 
 async def _send(floor: Floor, at: int, packets: list[tuple[int, bytes]], nth: int, *, jump: bool) -> None:
@@ -75,7 +75,7 @@ async def _send(floor: Floor, at: int, packets: list[tuple[int, bytes]], nth: in
     floor.clock.due_ns = at
     await _until(floor, at, nth, jump=jump)
     floor.clock.sending(at)
-    floor.board.update(packets)
+    floor.show(packets)
     for client in list(floor.clients.values()):
         client.offer(packets)
 

@@ -50,6 +50,10 @@ class Simulator:
     ) -> None:
         self._ours = exchange is None
         self.exchange = exchange or Exchange(instruments, seed, speed, **{"opens": "subscription", **options})
+        if self.exchange.broker != "kite":
+            raise ValueError(
+                f"the simulator speaks Kite's protocol, for another use its own source: {self.exchange.broker}"
+            )
         self._settings = settings
         self._clock = MarketTime()
         self._client: TickerClient | None = None

@@ -200,6 +200,12 @@ class Market:
         """The names: indices, liquid, middling, thin, commodities, currencies."""
         return list(self._instruments)
 
+    def divisor(self, token: int) -> int:
+        """How many units of its packets' prices make a rupee. Raises UnknownInstrument."""
+        if token not in self._divisors:
+            raise UnknownInstrument(f"no such instrument in the market: {token}")
+        return self._divisors[token]
+
     def days(self) -> list[dt.date]:
         """The trading dates."""
         return [_date(day) for day in self._core.days()]

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tickloom._core import UpstoxDecoder, parse_upstox
 from tickloom.errors import DecodeError, SubscriptionLimit
+from tickloom.sources.market_time import MarketTime, Timed, asking
 from tickloom.sources.tunnel import check_proxy
 from tickloom.sources.upstox_login import authorize
 from tickloom.sources.upstox_wire import MARKET_INFO, MODES, STATUSES, Keys, Requests
@@ -44,7 +45,8 @@ class _Dialect(Requests):
 
     async def address(self, base: str, credentials: Credentials, tls: ssl.SSLContext | None, patience: float) -> str:  # noqa: ARG002 - the broker is asked instead
         """Asks the broker: an address is good for one connection."""
-        return await authorize(self._url, credentials.access_token, tls, patience, self._proxy)
+        # Only an address without TLS is asked for its time too: that is no broker's.
+        return asking(await authorize(self._url, credentials.access_token, tls, patience, self._proxy))
 
 
 class Upstox:
@@ -54,7 +56,8 @@ class Upstox:
     one; `keys` gives and keeps the tokens that stand for them. Modes are ltpc, option_greeks, full and full_d30; only
     full and full_d30 have all that candles need. `limits` replaces entries of `LIMITS`, `connections` is how many
     the account may have. `token_provider`, `settings` and `ssl_context` are as in `Kite`; a proxy must be an HTTP one.
-    Ticks are expected while the broker says that a segment is open, or `market_open` does.
+    Ticks are expected while the broker says that a segment is open, or `market_open` does. `clock` is as in `Kite`: a
+    simulated exchange at an ``http://`` `url`, which no broker has, is asked for its time.
     Neither the token nor the address that it buys is shown by any method, repr, log or error. Raises ValueError for
     what cannot be used.
     """
@@ -92,7 +95,10 @@ class Upstox:
         self.symbols = self.keys
         self.decoder = self.keys.decoder
         """What an engine reads the messages with: `Engine.apply_upstox`."""
-        self.clock = clock or time.time_ns
+        # None: nobody is asked.
+        self._market_time = MarketTime() if clock is None and parts.scheme == "http" else None
+        self.clock: Callable[[], int] = clock or self._market_time or time.time_ns
+        """The time at the exchange, ns UTC; 0 until it is known who is there."""
         self.market: dict[str, str] = {}
         """The status of each segment as the broker told it last, such as ``normal_open``; a number if it is unknown."""
         base = parts._replace(scheme="wss" if parts.scheme == "https" else "ws", query="").geturl()
@@ -103,14 +109,21 @@ class Upstox:
             token_provider=token_provider,
             ssl_context=ssl_context,
             market_open=market_open or self._is_open,
-            clock=self.clock,
+            clock=self.clock if self._market_time is None else self._market_time.stamp,
             dialect=_Dialect(self.keys, url, settings.proxy),
         )
         self._wanted: dict[int, str] = {}
 
     async def run(self, sink: Sink) -> None:
         """Delivers until cancelled. Raises AuthenticationFailed only if `settings` ask for it."""
-        await self._client.run(_Watching(sink, self))
+        if self._market_time is None:
+            await self._client.run(_Watching(sink, self))
+            return
+        timed = Timed(sink, self._market_time)
+        try:
+            await self._client.run(_Watching(timed, self))
+        finally:
+            timed.close()
 
     def subscribe(self, tokens: Sequence[int], mode: str = "full") -> None:
         """Wants these instruments in this mode. Raises ValueError for a mode that is none and a token that no key has,
@@ -166,7 +179,7 @@ class Upstox:
 class _Watching:
     """A sink in front of another, which sees what the broker says of the market."""
 
-    def __init__(self, sink: Sink, source: Upstox) -> None:
+    def __init__(self, sink: Sink | Timed, source: Upstox) -> None:
         self._frame = sink.on_frame
         self._source = source
         self.on_text = sink.on_text

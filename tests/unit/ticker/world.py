@@ -9,6 +9,7 @@ import random
 import struct
 from collections.abc import Callable
 
+from tickloom.ticker.dialect import KITE, Dialect
 from tickloom.ticker.failures import Failure, Kind, from_close
 from tickloom.ticker.messages import chunks
 from tickloom.ticker.protocol import Action, Connect, Connection, Disconnect, Notify, Ping, Renew, Send
@@ -40,6 +41,10 @@ class Server:
         self.table: dict[int, str] = {}
         self.texts: list[dict] = []
 
+    def frame(self, *packets: tuple[int, str]) -> bytes:
+        """What it sends of these."""
+        return frame(*packets)
+
     def handle(self, text: str) -> list[tuple[int, str]]:
         """Apply a text; the cached ticks that answer it."""
         message = json.loads(text)
@@ -63,11 +68,14 @@ class Server:
 class World:
     """Runs a `Connection` against a `Server` in virtual time."""
 
-    def __init__(self, seed: int = 0, *, heartbeat: float | None = 1.0, **settings: float) -> None:
+    def __init__(
+        self, seed: int = 0, *, heartbeat: float | None = 1.0, dialect: Dialect = KITE, server: Server | None = None,
+        **settings: float,
+    ) -> None:  # fmt: skip
         self.now = 1_000.0
         self.settings = Settings(**settings)
-        self.connection = Connection(self.settings, draw=random.Random(seed).random)
-        self.server = Server()
+        self.connection = Connection(self.settings, draw=random.Random(seed).random, dialect=dialect)
+        self.server = server or Server()
         self.latency = 0.05
         self.heartbeat = heartbeat
         self.events: list[tuple[float, Notify]] = []
@@ -182,14 +190,18 @@ class World:
         self.server.open = True
         self.server.table = {}
         self.connection.handle_connected(self.now)
+        self.greet()
         if self.heartbeat is not None:
             self.later(self.heartbeat, self._beat)
+
+    def greet(self) -> None:
+        """What the server says first."""
 
     def _receive(self, text: str) -> None:
         cached = self.server.handle(text)
         if cached and not (self.server.silent or self.server.frozen):
             for part in chunks(cached, 200):
-                self.later(self.latency, lambda part=part: self.deliver(frame(*part)))
+                self.later(self.latency, lambda part=part: self.deliver(self.server.frame(*part)))
 
     def _pong(self) -> None:
         if not self.server.silent:
@@ -206,7 +218,7 @@ class World:
 
         def tick() -> None:
             if self.server.open and not (self.server.silent or self.server.frozen):
-                self.deliver(frame(*packets()))
+                self.deliver(self.server.frame(*packets()))
             self.at(period, tick)
 
         self.at(period, tick)

@@ -10,7 +10,7 @@ use zerocopy::big_endian::U32;
 use crate::aggregate::{Authority, Clock, Minute, SignedVolume, Snap};
 use crate::bar::{NO_HIGH, NO_LOW};
 use crate::error::DecodeError;
-use crate::tick::upstox::{Carried, Known, Volume, instant};
+use crate::tick::upstox::{Carried, Known, Told, Volume, instant};
 use crate::units::{MINUTE, Ns, SECOND, ist_day};
 use crate::wire::kite::Scale;
 use crate::wire::kite::packet::{Full, IndexFull, Level, Ltpc};
@@ -241,27 +241,49 @@ impl Engine {
         if carried.repair_until == 0 || !self.book.has_minutes() {
             return;
         }
-        for candle in feed.ohlc().iter().filter(|candle| candle.interval == b"I1") {
-            let time = instant(candle.ts);
-            if time > carried.repair_until {
+        let final_at = |told: &Told| told.time.saturating_add(MINUTE + FINAL_AFTER);
+        if feed.has(has::OHLC) {
+            // A minute that was over when it was told, and is told no more.
+            for told in carried.minutes {
+                let over = carried.minutes_at >= told.time.saturating_add(MINUTE);
+                if over && final_at(&told) <= moment.ets {
+                    carried.repair(&told, found);
+                }
+            }
+            carried.take_minutes(feed, moment.ets);
+            let [first, last] = carried.minutes.map(|told| told.time);
+            if last != 0 && (if first == 0 { last } else { first }) > carried.repair_until {
                 carried.repair_until = 0;
-                break;
+                return;
             }
-            if time <= carried.repaired || moment.ets < time.saturating_add(MINUTE + FINAL_AFTER) {
-                continue;
-            }
-            carried.repaired = time;
-            let minute = Minute {
-                time,
-                open: candle.open,
-                high: candle.high,
-                low: candle.low,
-                close: candle.close,
-                volume: (feed.kind == Kind::Market).then_some(candle.volume),
-                oi: None,
-            };
-            found.push((carried.token, minute));
         }
+        // What is not told again has not changed.
+        for told in carried.minutes {
+            if final_at(&told) <= moment.ets {
+                carried.repair(&told, found);
+            }
+        }
+    }
+}
+
+impl Carried {
+    /// The minute fills what is missing, if it was not taken before and began before the line was there.
+    fn repair(&mut self, told: &Told, found: &mut Vec<(u32, Minute)>) {
+        if told.time <= self.repaired || told.time > self.repair_until {
+            return;
+        }
+        self.repaired = told.time;
+        let [open, high, low, close] = told.prices;
+        let minute = Minute {
+            time: told.time,
+            open,
+            high,
+            low,
+            close,
+            volume: (self.kind == Kind::Market).then_some(told.volume),
+            oi: None,
+        };
+        found.push((self.token, minute));
     }
 }
 

@@ -10,6 +10,8 @@ use crate::wire::upstox::{Feed, Kind, Level, has};
 const MILLISECOND: i64 = 1_000_000;
 /// The broker's name of the day's candle.
 const DAY: &[u8] = b"1d";
+/// The broker's name of a minute's candle.
+const MINUTE: &[u8] = b"I1";
 /// No day's volume is larger; as for ticks from elsewhere.
 const LARGEST: i64 = 1 << 53;
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -53,8 +55,21 @@ pub struct Carried {
     pub repair_until: Ns,
     /// The last minute that was taken.
     pub repaired: Ns,
+    /// The broker's minutes as they were told last, the older one first; kept while they may repair something.
+    pub minutes: [Told; 2],
+    /// When they were told.
+    pub minutes_at: Ns,
     /// The IST day on which the instrument was introduced before it had traded.
     pub introduced: i64,
+}
+
+/// A minute of the broker's; without a time it is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Told {
+    pub time: Ns,
+    /// Open, high, low, close.
+    pub prices: [f64; 4],
+    pub volume: i64,
 }
 
 /// The volume of a tick, as far as it is known.
@@ -108,6 +123,22 @@ impl Carried {
             self.day = [day.open, day.high, day.low];
             self.day_of = ist_day(instant(day.ts));
         }
+    }
+
+    /// Takes the minutes of a feed that has any; `at` as in `take`.
+    pub fn take_minutes(&mut self, feed: &Feed<'_>, at: Ns) {
+        let mut found = [Told::default(); 2];
+        let minutes = feed.ohlc().iter().filter(|candle| candle.interval == MINUTE);
+        for (place, candle) in found.iter_mut().zip(minutes) {
+            *place = Told {
+                time: instant(candle.ts),
+                prices: [candle.open, candle.high, candle.low, candle.close],
+                volume: candle.volume,
+            };
+        }
+        found.sort_by_key(|told| told.time);
+        self.minutes = found;
+        self.minutes_at = at;
     }
 
     /// The day's volume of a tick that came at `at`.
