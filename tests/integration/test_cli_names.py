@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.rest import Broker, rows_of
+from tickloom import Engine
 from tickloom.instruments import dump
+from tickloom.sources import Replay
 from tickloom.sources.exchange import Exchange
 from tickloom.sources.simulator import Market
 
@@ -146,3 +148,18 @@ def test_a_simulated_market_takes_its_own_names_and_has_no_past(tmp_path: Path) 
 def test_a_token_needs_no_dump_and_must_be_one(exchange: Exchange, tmp_path: Path, name: str) -> None:
     run = live(tmp_path, name, "--url", exchange.url, "--seconds", "1")
     assert run.returncode == (2 if name == "0" else 0), run.stderr
+
+
+def test_a_recording_takes_names_too(exchange: Exchange, tmp_path: Path) -> None:
+    first, second = list(exchange.symbols.items())[:2]
+    file, journal = tmp_path / "dump.csv", tmp_path / "day.tlj"
+    file.write_bytes(listed(exchange))
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tickloom", "record", str(journal), f"NSE:{first[0]}", str(second[1]),
+         "--url", exchange.url, "--dump", str(file), "--seconds", "4"],
+        capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **SECRETS},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    engine = Engine(intervals=["1m"])
+    Replay(journal).into(engine)
+    assert {token for token, _ in engine.instruments} == {first[1], second[1]}

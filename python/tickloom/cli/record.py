@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from tickloom._core import Engine
-from tickloom.cli import options, screen
+from tickloom.cli import options, screen, symbols
 from tickloom.errors import DecodeError, StoreError, TickloomError
 from tickloom.sources.recorder import Recorder
 
@@ -123,8 +123,10 @@ async def show(tee: Tee, console: Console) -> None:
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("tokens", nargs=-1, required=True, type=click.IntRange(1, 2**32 - 1))
+@click.argument("instruments", nargs=-1, required=True, type=symbols.named)
 @options.mode
+@symbols.dump
+@symbols.root
 @options.url
 @click.option("--sync", default="interval", show_default=True, type=click.Choice(["interval", "strict"]),
               help="When it is on the disk: every --interval seconds, or at once.")  # fmt: skip
@@ -134,8 +136,10 @@ async def show(tee: Tee, console: Console) -> None:
 @options.credentials_file
 def command(
     path: Path,
-    tokens: tuple[int, ...],
+    instruments: tuple[symbols.Named, ...],
     mode: str,
+    dump: Path | None,
+    root: str | None,
     url: str,
     sync: Literal["interval", "strict"],
     interval: float,
@@ -143,13 +147,13 @@ def command(
     seconds: float | None,
     file: Path | None,
 ) -> None:
-    """Record the instruments TOKENS into the journal PATH, byte for byte, until interrupted.
+    """Record INSTRUMENTS, tokens or names such as NSE:INFY, into the journal PATH, byte for byte, until interrupted.
 
     Key and token come from KITE_API_KEY and KITE_ACCESS_TOKEN, or from a file of mode 0600; neither gets into the
     journal. Watch it again with: tickloom replay PATH
     """
     source = options.account(file, url)
-    source.subscribe(tokens, mode)
+    source.subscribe(symbols.tokens(instruments, dump, file, root), mode)
     console = options.terminal()
     began = time.monotonic()
     try:

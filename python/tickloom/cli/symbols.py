@@ -13,12 +13,12 @@ from tickloom.errors import MissingExtra, TickloomError
 from tickloom.masks import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tickloom.history import History
     from tickloom.instruments import Instruments
 
-__all__ = ["Named", "dump", "history", "named", "opened", "root"]
+__all__ = ["Named", "dump", "history", "named", "opened", "root", "tokens"]
 
 Named = tuple[int | None, str]
 """A token and the name to show for it; without a token the name is to be looked up."""
@@ -59,6 +59,27 @@ def opened(dump: Path | None, file: Path | None, root: str | None) -> Instrument
         finally:
             for each in caught:
                 click.echo(f"warning: {each.message}", err=True)
+
+
+def tokens(instruments: Sequence[Named], dump: Path | None, file: Path | None, root: str | None) -> list[int]:
+    """Their tokens, those of a watchlist's members too. Raises ClickException for a name that nobody knows."""
+    if all(token is not None for token, _ in instruments):
+        return [token for token, _ in instruments if token is not None]
+    from tickloom.watchlists import Watchlists  # noqa: PLC0415 - `--help` needs no lists
+
+    known, found = opened(dump, file, root), dict[int, None]()
+    try:
+        lists = Watchlists()
+        for token, name in instruments:
+            if token is not None:
+                found[token] = None
+            elif name in known or name not in lists:
+                found[known[name]] = None
+            else:
+                found |= dict.fromkeys(known[each] for each in lists.resolve(name, known).symbols)
+    except TickloomError as error:
+        raise click.ClickException(str(error)) from None
+    return list(found)
 
 
 def history(simulated: bool, file: Path | None, root: str | None) -> History:
