@@ -130,6 +130,19 @@ def test_a_token_that_is_refused_is_not_tried_again(status: int) -> None:
             assert len(server.authorisations) == 1
 
 
+def test_an_address_that_is_refused_says_nothing_of_the_token() -> None:
+    with UpstoxServer(answer=lambda *_: [SNAPSHOT]) as server:
+        # Addresses that somebody has used already.
+        stale = json.dumps({"status": "success", "data": {"authorized_redirect_uri": server.address("used")}})
+        server.answers += [stale, stale]
+        feed = Feed(source(server), intervals=["1m"])
+        feed.subscribe(INFY)
+        with feed:
+            until(lambda: feed.engine.stats()["ticks"] == 1)
+            assert feed.status().connections == {0: "connected"}
+    assert (server.refused, len(server.authorisations)) == (2, 3)
+
+
 def test_a_new_token_is_used_when_the_old_one_is_refused() -> None:
     with UpstoxServer(answer=lambda *_: [SNAPSHOT]) as server:
         upstox = Upstox("expired-token", url=server.url, settings=QUICK, token_provider=lambda: TOKEN)

@@ -120,6 +120,7 @@ class Requests:
 
     modes = MODES
     binary = True
+    single_use = True
     headers: Mapping[str, str] = {}
 
     def __init__(self, keys: Keys) -> None:

@@ -114,13 +114,19 @@ def last_byte_age(transport: picows.WSTransport) -> float | None:
     return float(struct.unpack_from("=I", info, LAST_DATA_RECV)[0]) / 1e3
 
 
-def failure_of(error: BaseException) -> Failure:
-    """What an exception of an attempt to connect means. Its text is used only where it cannot hold the URL."""
+def failure_of(error: BaseException, *, single_use: bool = False) -> Failure:
+    """What an exception of an attempt to connect means. Its text is used only where it cannot hold the URL.
+
+    `single_use`: the address was good for this attempt alone (see `Dialect`)."""
     match error:
         case Refused():
             return error.failure
         case picows.WSHandshakeError():
-            return _refused_upgrade(error)
+            failure = _refused_upgrade(error)
+            if single_use and failure.kind is Kind.AUTHENTICATION:
+                words = f"the address was refused, another is asked for: HTTP {failure.code}"
+                return Failure(Kind.SERVER, words, failure.code, failure.retry_after)
+            return failure
         case socket.gaierror():
             return Failure(Kind.DNS, f"no such host: {error.strerror or error}")
         case ssl.SSLCertVerificationError():

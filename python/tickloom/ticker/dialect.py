@@ -33,6 +33,10 @@ class Dialect(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Further headers of the upgrade."""
 
+    @property
+    def single_use(self) -> bool:
+        """Whether an address is good for one attempt: one that is refused says nothing of the token."""
+
     def subscribe(self, tokens: Sequence[int], mode: str) -> list[str]:
         """The requests that subscribe tokens in a mode."""
 
@@ -61,6 +65,7 @@ class KiteDialect:
 
     modes = messages.MODES
     binary = False
+    single_use = False
     headers: Mapping[str, str] = {"X-Kite-Version": "3"}
 
     def subscribe(self, tokens: Sequence[int], mode: str) -> list[str]:

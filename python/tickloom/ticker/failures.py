@@ -3,6 +3,7 @@
 | what | kind | what is done |
 |---|---|---|
 | HTTP 401, 403 | authentication | never again with this token; the token provider is asked |
+| the same, of an address that was good once | server | back-off: another is asked for, with the same token |
 | HTTP 429 | limited | at least 30 s, or what Retry-After says if that is longer |
 | HTTP 3xx | redirect | refused, because the URL is a secret; the longest back-off |
 | HTTP 400, 404 and other 4xx | refused | the longest back-off: asking again soon changes nothing |

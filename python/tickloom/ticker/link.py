@@ -167,7 +167,7 @@ class Link:
             if failure is None:
                 failure = await _end_of(listener)
         except Exception as error:  # noqa: BLE001 - each has its row in the table of failures
-            failure = dial.failure_of(error)
+            failure = dial.failure_of(error, single_use=self.dialect.single_use)
             self.account.failed(credentials, failure)
         self._listener = self._task = self._socket = None
         redacted = Failure(failure.kind, self.account.redact(failure.reason), failure.code, failure.retry_after)
