@@ -32,7 +32,7 @@ from tickloom.errors import (
 from tickloom.model import BarSource, Flags, TimeSource, ist, to_ns
 
 if TYPE_CHECKING:
-    from tickloom import events, sources
+    from tickloom import events, history, sources, watchlists
     from tickloom.feed import Feed
     from tickloom.instruments import Instruments
     from tickloom.market_hours import MarketHours
@@ -69,11 +69,13 @@ __all__ = [
     "UnknownInstrument",
     "__version__",
     "events",
+    "history",
     "ist",
     "parse",
     "signed_volume",
     "sources",
     "to_ns",
+    "watchlists",
 ]
 
 
@@ -84,6 +86,6 @@ def __getattr__(name: str) -> Any:
     # What opens sockets, event loops and files is imported when it is asked for, not by everybody who parses a frame.
     if name in _HOMES:
         return getattr(importlib.import_module(f"tickloom.{_HOMES[name]}"), name)
-    if name in {"events", "sources"}:
+    if name in {"events", "history", "sources", "watchlists"}:
         return importlib.import_module(f"tickloom.{name}")
     raise AttributeError(f"module 'tickloom' has no attribute {name!r}")

@@ -24,8 +24,8 @@ ERRORS = {
 }
 PUBLIC = ERRORS | {
     "__version__", "parse", "Bar", "BarSource", "Candles", "ClosedBar", "Engine", "Feed", "Flags", "Instruments",
-    "MarketHours", "Panel", "PriceScales", "Tick", "TickBatch", "TimeSource", "events", "ist", "signed_volume",
-    "sources", "to_ns",
+    "MarketHours", "Panel", "PriceScales", "Tick", "TickBatch", "TimeSource", "events", "history", "ist",
+    "signed_volume", "sources", "to_ns", "watchlists",
 }  # fmt: skip
 
 
