@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.rest import Broker, rows_of
-from tickloom import Engine
+from tickloom import AuthenticationFailed, ConnectionFailed, Engine
+from tickloom.history import KiteHistory
 from tickloom.instruments import dump
 from tickloom.sources import Replay
 from tickloom.sources.exchange import Exchange
@@ -50,7 +51,7 @@ class Dump:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 asked.append((self.path, self.headers["Authorization"]))
-                kind, sent = ("text/csv", body) if status == 200 else ("application/json", REFUSED)
+                kind, sent = ("application/json", REFUSED) if status == 403 else ("text/csv", body)
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(sent)))
@@ -142,6 +143,23 @@ def test_a_simulated_market_takes_its_own_names_and_has_no_past(tmp_path: Path) 
     refused = live(tmp_path, "--simulated", "--warmup", "2d")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
     assert "leave --warmup out" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [(403, b"", AuthenticationFailed), (401, b"no", AuthenticationFailed), (500, b"a,b\n1,2\n", ConnectionFailed)],
+)
+def test_a_failure_of_the_list_is_one_of_ours_and_quotes_no_secret(
+    tmp_path: Path, status: int, body: bytes, error: type[Exception]
+) -> None:
+    with Dump(body, status) as rest:
+        history = KiteHistory("key-canary", "token-canary", root=rest.root, cache=tmp_path)
+        with pytest.raises(error, match="no instruments") as caught:
+            history.instruments()
+    assert "canary" not in str(caught.value)
+    with pytest.raises(ConnectionFailed):
+        # Nobody listens there any more.
+        history.instruments()
 
 
 @pytest.mark.parametrize("name", ["408065=INFY", "0"])

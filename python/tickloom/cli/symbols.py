@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tickloom.cli import credentials
-from tickloom.errors import MissingExtra, TickloomError
-from tickloom.masks import masked
+from tickloom.errors import TickloomError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tickloom.history import History
+    from tickloom.history import KiteHistory
     from tickloom.instruments import Instruments
 
 __all__ = ["Named", "dump", "history", "named", "opened", "root", "tokens"]
@@ -82,32 +81,27 @@ def tokens(instruments: Sequence[Named], dump: Path | None, file: Path | None, r
     return list(found)
 
 
-def history(simulated: bool, file: Path | None, root: str | None) -> History:
+def history(simulated: bool, file: Path | None, root: str | None) -> KiteHistory:
     """The account's past minutes. Raises ClickException: without credentials or package, or if there is no past."""
     if simulated:
         raise click.ClickException("a simulated market has no days before: leave --warmup out")
-    from tickloom.history import KiteHistory  # noqa: PLC0415 - `--help` needs no sockets
-
     try:
-        found = credentials.find(file)
-        return KiteHistory(found.api_key, found.access_token, root=root)
+        return _account(file, root)
     except TickloomError as error:
         raise click.ClickException(str(error)) from None
 
 
+def _account(file: Path | None, root: str | None) -> KiteHistory:
+    from tickloom.history import KiteHistory  # noqa: PLC0415 - `--help` needs no sockets
+
+    found = credentials.find(file)
+    return KiteHistory(found.api_key, found.access_token, root=root)
+
+
 def _fetched(file: Path | None, root: str | None) -> Iterable[Mapping[str, Any]]:
     try:
-        found = credentials.find(file)
+        account = _account(file, root)
     except credentials.CredentialsMissing as error:
         raise credentials.CredentialsMissing(f"names need the broker's instruments: --dump FILE, or {error}") from None
-    try:
-        import kiteconnect  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtra("kite", "kiteconnect") from error
-    client = kiteconnect.KiteConnect(found.api_key, access_token=found.access_token, root=root, timeout=30)
     click.echo("fetching today's instruments", err=True)
-    try:
-        rows: Iterable[Mapping[str, Any]] = client.instruments()
-    except kiteconnect.exceptions.KiteException as error:
-        raise TickloomError(f"the broker gave no instruments: {masked(str(error))}") from None
-    return rows
+    return account.instruments()

@@ -6,7 +6,7 @@ import datetime as dt
 import threading
 from typing import TYPE_CHECKING, Any
 
-from tickloom.errors import AuthenticationFailed, MissingExtra, UnknownInstrument
+from tickloom.errors import AuthenticationFailed, ConnectionFailed, MissingExtra, UnknownInstrument
 from tickloom.history.base import MINUTE_NS
 from tickloom.history.fetcher import Fetcher, readable
 from tickloom.history.limiter import Limiter
@@ -75,6 +75,24 @@ class KiteHistory(Fetcher):
         # The client's errors leave out how long the broker wants to be left alone.
         kite.reqsession.hooks["response"].append(self._note)
 
+    def instruments(self) -> list[dict[str, Any]]:
+        """The broker's list of today, for `Instruments.today`. Raises AuthenticationFailed for a refused token,
+        ConnectionFailed for any other failure."""
+        self._answer.after = self._answer.code = None
+        try:
+            rows: list[dict[str, Any]] = self._kite.instruments()
+        except self._errors.KiteException as error:
+            kind = AuthenticationFailed if self._refuses(error) else ConnectionFailed
+            raise kind(f"the broker gave no instruments: {self._said(error)}") from None
+        except (OSError, *_BAD_BODY) as error:
+            raise ConnectionFailed(f"the broker gave no instruments: {type(error).__name__}") from error
+        code = self._answer.code
+        if code not in {None, 200}:
+            # The client takes any status for good if the body is no error.
+            kind = AuthenticationFailed if code in {401, 403} else ConnectionFailed
+            raise kind(f"the broker gave no instruments: status {code}")
+        return rows
+
     def _note(self, response: Any, *_: Any, **__: Any) -> None:
         self._answer.after = retry_after(response.headers.get("Retry-After"))
         self._answer.code = response.status_code
@@ -84,7 +102,7 @@ class KiteHistory(Fetcher):
         first, last = (f"{ist(at):%Y-%m-%d %H:%M:%S}" for at in (start_ns, end_ns - MINUTE_NS))
         try:
             rows = self._kite.historical_data(instrument.token, first, last, "minute", continuous=False, oi=True)
-            # The client takes any status for good if the body is no error.
+            # As above: any status is good to the client.
             self._check_status()
             return readable(rows, _row)
         except self._errors.KiteException as error:
@@ -109,8 +127,7 @@ class KiteHistory(Fetcher):
     def _meaning(self, error: Any, instrument: Instrument) -> Exception:
         # An answer that is no JSON has its status from the response alone.
         code = self._answer.code or error.code
-        refused = (self._errors.TokenException, self._errors.PermissionException)
-        if isinstance(error, refused) or code in {401, 403}:
+        if self._refuses(error):
             return AuthenticationFailed(f"history was refused, log in again: {self._said(error)}")
         if code == 429:
             return TryAgain("429 too many requests", throttled=True, after=self._answer.after)
@@ -119,6 +136,10 @@ class KiteHistory(Fetcher):
                 return UnknownInstrument(f"kite has no history of {instrument.key}: {instrument.token}")
             return ValueError(f"kite refused the request: {self._said(error)}")
         return TryAgain(f"{code} {type(error).__name__}", after=self._answer.after)
+
+    def _refuses(self, error: Any) -> bool:
+        refused = (self._errors.TokenException, self._errors.PermissionException)
+        return isinstance(error, refused) or (self._answer.code or error.code) in {401, 403}
 
     def _said(self, error: Any) -> str:
         """The broker's words, without what nobody may read."""
