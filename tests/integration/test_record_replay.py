@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -10,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import tickloom as tl
+from tests.integration.digest import digest
 from tickloom.sources.journal import Journal
 from tickloom.sources.replay import Replay
 
@@ -24,19 +23,6 @@ pytest.importorskip("tickloom.cli.credentials")
 
 INTERVALS = ["1m", "30s"]
 CANARY = "canaryf00dcafe"
-
-
-def digest(engine: tl.Engine) -> tuple[str, int]:
-    """A hash of every byte of every column and of the bars that form, and the number of sealed bars."""
-    found, bars = hashlib.sha256(), 0
-    for token, _ in sorted(engine.instruments):
-        for interval in INTERVALS:
-            candles = engine.candles(token, interval)
-            bars += len(candles)
-            for column in candles.columns().values():
-                found.update(np.ascontiguousarray(column).tobytes())
-            found.update(repr([bar.to_dict() for bar in candles.unsealed]).encode())
-    return found.hexdigest(), bars
 
 
 def test_a_recorded_feed_replays_to_the_same_candles_by_every_way(tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tests.integration.digest import digest
 from tests.integration.test_upstox import INFY, NIFTY, QUICK, until
 from tests.integration.upstox_server import TOKEN, UpstoxServer
 from tests.upstox_feed import NS, OPEN, message
@@ -24,20 +23,6 @@ KEYS_OF = {INFY: 100.0, NIFTY: 25_000.0, OPTION: 12.5, FUTURE: 6_500.0}
 TWO = Settings(**{
     name: getattr(QUICK, name) for name in ("backoff_base", "backoff_cap", "stable_after", "connect_timeout")
 }, max_connections=2, max_tokens=3)  # fmt: skip
-
-
-def digest(engine: Engine) -> tuple[str, int]:
-    """A hash of every byte of every column, of the bars that form and of the account, and the number of sealed bars."""
-    found, bars = hashlib.sha256(), 0
-    for token, _ in sorted(engine.instruments):
-        for interval in INTERVALS:
-            candles = engine.candles(token, interval)
-            bars += len(candles)
-            for column in candles.columns().values():
-                found.update(np.ascontiguousarray(column).tobytes())
-            found.update(repr([bar.to_dict() for bar in candles.unsealed]).encode())
-        found.update(repr(engine.account(token)).encode())
-    return found.hexdigest(), bars
 
 
 class Day:

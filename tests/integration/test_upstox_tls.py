@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.certificates import self_signed
-from tests.unit.ticker.test_tls import plaintext_of
+from tests.unit.ticker.test_tls import plaintext_of, serving
 from tickloom import Feed
 from tickloom.sources import Upstox
 from tickloom.sources.exchange import Exchange
@@ -48,31 +47,16 @@ def impostor(folder: Path, fault: str, trust: ssl.SSLContext) -> ssl.SSLContext:
 def authorising(context: ssl.SSLContext, address: str) -> Iterator[tuple[str, list[bytes]]]:
     """A broker that can prove its name and names this address: where it is asked, and what it was asked."""
     asked: list[bytes] = []
-    ready, stop = threading.Event(), threading.Event()
-    port: list[int] = []
 
-    async def serve() -> None:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            asked.append(await reader.readuntil(b"\r\n\r\n"))
-            body = json.dumps({"data": {"authorized_redirect_uri": address}}).encode()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-            await writer.drain()
-            writer.close()
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        body = json.dumps({"data": {"authorized_redirect_uri": address}}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
 
-        async with await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) as server:
-            port.append(server.sockets[0].getsockname()[1])
-            ready.set()
-            while not stop.is_set():
-                await asyncio.sleep(0.01)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    ready.wait()
-    try:
-        yield f"https://127.0.0.1:{port[0]}/authorize", asked
-    finally:
-        stop.set()
-        thread.join()
+    with serving(context, handle) as port:
+        yield f"https://127.0.0.1:{port}/authorize", asked
 
 
 def refusals(source: Upstox) -> list[str]:

@@ -10,7 +10,7 @@ import logging
 import ssl
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import picows
@@ -82,22 +82,17 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @contextlib.contextmanager
-def plaintext_of(context: ssl.SSLContext) -> Iterator[tuple[int, list[bytes]]]:
-    """A TLS server on a thread; its port, and every byte that a client ever sent through it."""
-    seen: list[bytes] = []
+def serving(
+    context: ssl.SSLContext, handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+) -> Iterator[int]:
+    """A TLS server on a thread; its port."""
     ready, stop = threading.Event(), threading.Event()
     port: list[int] = []
 
     async def serve() -> None:
-        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                seen.append(await reader.read(65_536))
-            writer.close()
-
-        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
-        port.append(server.sockets[0].getsockname()[1])
-        ready.set()
-        async with server:
+        async with await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) as server:
+            port.append(server.sockets[0].getsockname()[1])
+            ready.set()
             while not stop.is_set():
                 await asyncio.sleep(0.01)
 
@@ -105,10 +100,24 @@ def plaintext_of(context: ssl.SSLContext) -> Iterator[tuple[int, list[bytes]]]:
     thread.start()
     ready.wait()
     try:
-        yield port[0], seen
+        yield port[0]
     finally:
         stop.set()
         thread.join()
+
+
+@contextlib.contextmanager
+def plaintext_of(context: ssl.SSLContext) -> Iterator[tuple[int, list[bytes]]]:
+    """A TLS server on a thread; its port, and every byte that a client ever sent through it."""
+    seen: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            seen.append(await reader.read(65_536))
+        writer.close()
+
+    with serving(context, handle) as port:
+        yield port, seen
 
 
 @pytest.mark.parametrize("fault", ["self-signed", "unknown authority", "wrong host", "expired"])
