@@ -28,3 +28,9 @@ def test_a_bad_override_is_one_line_that_names_file_and_line(tmp_path: Path) -> 
     run = command("hours", "--override", str(file))
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == (f'Error: {file}, line 2: a span begins before the one in front of it ends: "11:00-15:30"\n')
+
+
+def test_an_override_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    run = command("hours", "--override", str(tmp_path / "none.txt"))
+    assert run.returncode == 2
+    assert "does not exist" in run.stderr

@@ -52,7 +52,9 @@ def table(hours: MarketHours, on: dt.date, now: dt.datetime) -> Table:
 @click.command()
 @click.option("--date", "on", type=click.DateTime(["%Y-%m-%d"]), help="Another date than today.")
 @click.option(
-    "--override", type=click.Path(path_type=Path, dir_okay=False), help="Rows of your own on top (docs/sessions.md)."
+    "--override",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Rows of your own on top (docs/sessions.md).",
 )
 def command(on: dt.datetime | None, override: Path | None) -> None:
     """When each kind of instrument trades today, by the shipped hours and holidays, in Indian time."""

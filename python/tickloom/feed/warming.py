@@ -26,6 +26,7 @@ __all__ = ["Warming", "checked", "days_of"]
 
 _DOUBTFUL = Flags.PARTIAL | Flags.GAP | Flags.MISSING
 _LOOK = 0.02
+_AUTHORITIES = ("live", "broker", "newest")
 _METHODS = ("fetch", "forget", "requests", "trading_day")
 
 
@@ -108,6 +109,8 @@ class Warming(Listening):
         history = self._history
         if history is None:
             raise ValueError("to reconcile needs a history: Feed(source, history=KiteHistory(...))")
+        if authority not in _AUTHORITIES:
+            raise ValueError(f"authority is one of {', '.join(_AUTHORITIES)}: {authority!r}")
         wanted = self._reader.wanted() if instruments is None else self._symbols.tokens(instruments)
         matches: dict[int, Match] = {}
         for token in wanted:

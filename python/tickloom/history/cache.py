@@ -22,8 +22,9 @@ from urllib.parse import quote
 import numpy as np
 
 from tickloom.history.base import MINUTE_NS, Instrument, Minutes, midnight
+from tickloom.instruments.cache import directory
 
-__all__ = ["Cache", "Kept", "default_folder"]
+__all__ = ["Cache", "Kept"]
 
 _VERSION = 1
 # Whatever reading a file that is no cache of ours can end in.
@@ -35,12 +36,6 @@ _COLUMNS = ("time", "open", "high", "low", "close")
 _DAY_NS = 86_400_000_000_000
 # A day of minutes is 80 kB.
 _LARGEST = 1 << 20
-
-
-def default_folder() -> Path:
-    """Where files of this package go that can be made again: `$XDG_CACHE_HOME/tickloom` or `~/.cache/tickloom`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tickloom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,7 @@ class Cache:
     """Days of minutes under `folder`; by default under the user's cache folder. Any thread and process may use it."""
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self.folder = Path(folder) if folder is not None else default_folder() / "minutes"
+        self.folder = Path(folder) if folder is not None else directory() / "minutes"
 
     def get(self, source: str, instrument: Instrument, day: dt.date, today: dt.date) -> Kept | None:
         """What is kept of this day. A token alone is believed on the date on which the file was written (R36)."""

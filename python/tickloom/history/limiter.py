@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from tickloom.errors import ConnectionFailed
 from tickloom.history.base import plain_wait
-from tickloom.history.cache import default_folder
+from tickloom.instruments.cache import directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ class Limiter:
     def of_key(cls, key: str, per_second: int = 3) -> Limiter:
         """The limiter that all users of a key on this machine share. The file's name does not tell the key."""
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        return cls(default_folder() / "limits" / f"{digest}.json", per_second)
+        return cls(directory() / "limits" / f"{digest}.json", per_second)
 
     @contextmanager
     def slot(self, wait: Wait = plain_wait) -> Iterator[None]:

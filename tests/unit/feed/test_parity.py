@@ -87,3 +87,9 @@ def test_without_a_history_or_without_minutes_there_is_nothing_to_reconcile():
     feed.subscribe([INFY])
     with pytest.raises(ValueError, match="interval"):
         feed.reconcile()
+
+
+def test_an_unknown_authority_is_refused_before_anything_is_asked():
+    feed = tl.Feed(Fake(), ["1m"], history=Past())
+    with pytest.raises(ValueError, match="authority is one of live, broker, newest: 'mine'"):
+        feed.reconcile(authority="mine")
