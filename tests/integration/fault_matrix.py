@@ -145,7 +145,7 @@ async def hostile_messages(side: Side, messages: int) -> Row:
         name, victim = side.names(exchange)[-2:]
         ticker = side.client(exchange, tick_timeout=1e6)
         sink = Seen(engine=Engine(["1m"]), client=ticker, watched=ticker.token(name))
-        ticker.subscribe([name, victim], side.modes[-1])
+        ticker.subscribe([name, victim], side.good_mode)
         task = asyncio.create_task(ticker.run(sink))
         await until(ticker.connected, 10)
         await until(lambda: sink.ticks >= 1, 10)

@@ -58,6 +58,8 @@ class Side(abc.ABC):
     most: Mapping[str, int]
     """How many instruments of each mode a connection holds at once."""
     hostile_kinds: tuple[str, ...]
+    good_mode: str
+    """Of `good`'s messages: a client that sees another mode than it wanted asks again, and is told once more."""
     refused: int
     """What a wrong token is answered with."""
 
@@ -108,6 +110,7 @@ class KiteClient(Client):
 class KiteSide(Side):
     modes = ("ltp", "quote", "full")
     most = MappingProxyType(dict.fromkeys(modes, 1_000))
+    good_mode = "ltp"
     # Those two hold whole packets.
     hostile_kinds = tuple(kind for kind in HOSTILE if kind not in {"lying count", "cut"})
     refused = 403
@@ -152,6 +155,7 @@ class UpstoxSide(Side):
     # What the limits beside other modes come to, as far as they fit on one connection.
     most = MappingProxyType({"ltpc": 2_000, "option_greeks": 1_500, "full": 1_500})
     hostile_kinds = UPSTOX_HOSTILE
+    good_mode = "full"
     refused = 401
     broker = "upstox"
 
