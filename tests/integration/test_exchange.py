@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import gc
 import itertools
 import logging
+import socket
 import ssl
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from picows import WSInvalidStatusError, WSMsgType
@@ -405,3 +409,21 @@ def test_an_exchange_that_is_open_cannot_be_opened_twice() -> None:
         with pytest.raises(tl.TickloomError, match="open already"):
             exchange.__enter__()
         assert exchange.stats()["clients"] == 0
+
+
+@pytest.mark.parametrize("broker", ["kite", "upstox"])
+def test_who_only_knocked_is_left_behind_by_neither_an_end_nor_an_outage(
+    broker: Literal["kite", "upstox"], recwarn: pytest.WarningsRecorder
+) -> None:
+    with Exchange(2, broker=broker) as exchange:
+        knocking = [socket.create_connection(("127.0.0.1", exchange.port)) for _ in range(3)]
+        knocking.pop().close()
+        exchange.go_down()
+        with contextlib.suppress(ConnectionResetError):
+            assert knocking[0].recv(1) == b""
+        exchange.come_back()
+        knocking.append(socket.create_connection(("127.0.0.1", exchange.port)))
+    for each in knocking:
+        each.close()
+    gc.collect()
+    assert [str(warned.message) for warned in recwarn if warned.category is ResourceWarning] == []

@@ -6,6 +6,7 @@ All of it runs on one event loop; `exchange` is its face for other threads.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 import time
@@ -53,6 +54,17 @@ transport_log = TransportLog(log)
 
 
 PROTOCOLS: dict[str, type[Speaks]] = {"kite": KiteProtocol, "upstox": UpstoxProtocol}
+
+
+async def _abandon(server: asyncio.Server | None) -> None:
+    """Ends whoever is connected and still at the door, or was just answered there: no client, and nobody's to close."""
+    # asyncio's own server has it from Python 3.13 on, the one that serves here before.
+    abort = getattr(server, "abort_clients", None)
+    if server is not None and abort is not None:
+        abort()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.wait_closed(), 0.5)
+    await asyncio.sleep(0)
 
 
 def _tell(task: asyncio.Task[None]) -> None:
@@ -105,7 +117,7 @@ class Floor:
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
         for client in list(self.clients.values()):
             client.close(1001)
-        await self._stop_listening()
+        server = await self._stop_listening()
         if self._silence is not None:
             self._silence.cancel()
         deadline = time.monotonic() + 0.5
@@ -113,7 +125,7 @@ class Floor:
             await asyncio.sleep(0.005)
         for client in list(self.clients.values()):
             client.reset()
-        await asyncio.sleep(0)
+        await _abandon(server)
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -134,15 +146,17 @@ class Floor:
 
     async def go_down(self) -> None:
         """Nobody listens any more, every connection is reset."""
-        await self._stop_listening()
+        server = await self._stop_listening()
         for client in list(self.clients.values()):
             client.reset()
+        await _abandon(server)
 
-    async def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    async def _stop_listening(self) -> asyncio.Server | None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
             await asyncio.sleep(0)
+        return server
 
     def now_ns(self) -> int:
         """The time at this exchange. Safe from any thread."""
